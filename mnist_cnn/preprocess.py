@@ -1,0 +1,92 @@
+"""From pixels and labels to what a network takes and gives."""
+
+import numpy as np
+
+CLASSES = 10
+
+
+def one_hot(labels: np.ndarray, classes: int = CLASSES) -> np.ndarray:
+    """Turn labels into rows with a single 1: row i of the identity matrix stands for class i.
+
+    Parameters
+    ----------
+    labels : (n,) array of integers, 0 to `classes` - 1
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    (n, classes) float32, each row 0 but for a 1 at its label
+
+    Raises
+    ------
+    ValueError
+        If `labels` is not a 1-d array of integers in that range.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"labels must be a 1-d array of integers, not {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+        raise ValueError(
+            f"labels must be from 0 to {classes - 1}, not from {labels.min()} to {labels.max()}"
+        )
+    return np.eye(classes, dtype="float32")[labels]
+
+
+def add_channel(images: np.ndarray) -> np.ndarray:
+    """Give grey images the channel axis that a convolution expects.
+
+    Parameters
+    ----------
+    images : (n, height, width) array
+
+    Returns
+    -------
+    (n, height, width, 1) view of `images`, same dtype
+
+    Raises
+    ------
+    ValueError
+        If `images` does not have three axes.
+    """
+    if np.ndim(images) != 3:
+        raise ValueError(f"images must have shape (n, height, width), not {np.shape(images)}")
+    return np.expand_dims(images, axis=3)
+
+
+def normalize(images: np.ndarray) -> np.ndarray:
+    """Scale grey levels from 0–255 to 0–1.
+
+    Parameters
+    ----------
+    images : uint8 array of any shape
+
+    Returns
+    -------
+    float32 array of the same shape, 0 to 1
+
+    Raises
+    ------
+    ValueError
+        If `images` is not uint8: floats may have been divided already.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise ValueError(f"images must be uint8 (0 to 255), not {images.dtype}")
+    return images / np.float32(255)
+
+
+def prepare(images: np.ndarray) -> np.ndarray:
+    """Turn MNIST images into network input: `add_channel`, then `normalize`.
+
+    Parameters
+    ----------
+    images : (n, height, width) uint8, 0 to 255
+
+    Returns
+    -------
+    (n, height, width, 1) float32, 0 to 1
+    """
+    return normalize(add_channel(images))

@@ -1,0 +1,150 @@
+"""Executing a chapter headless, and recording its outputs with the smallest possible change."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from mnist_cnn.compare import EXACT, Tolerance, compare_outputs, normalise
+from mnist_cnn.runtime import replacing
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts the Python that runs this process, whatever kernels are installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The kernel's command line."""
+        return KernelSpec(**get_kernel_dict())
+
+
+class Change(NamedTuple):
+    """What `update` did with one code cell, counted from 0 as pytest counts it."""
+
+    cell: int
+    status: str
+    old: str = ""
+    new: str = ""
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the code cells, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def execute(
+    path: Path, quick: bool = False, on_cell: Callable[[int, int], None] | None = None
+) -> nbformat.NotebookNode:
+    """Run a notebook from top to bottom in a fresh kernel, in the notebook's own folder.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook; it is not changed.
+    quick : bool
+        Run on small data (``MNIST_CNN_QUICK=1``).
+    on_cell : callable, optional
+        Called with the number of cells done and the number of all after each code cell.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The notebook with its new outputs.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell raises.
+    """
+    path = Path(path)
+    notebook = nbformat.read(path, as_version=4)
+    cells = code_cells(notebook)
+    done = 0
+
+    def report(**_: object) -> None:
+        nonlocal done
+        done += 1
+        on_cell(done, len(cells))
+
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=ThisPython,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        on_cell_complete=report if on_cell else None,
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "MNIST_CNN_QUICK"}
+    # What cells write to stderr is captured all the same; this is the kernel's own start-up noise.
+    client.execute(
+        stderr=subprocess.DEVNULL, env=environment | ({"MNIST_CNN_QUICK": "1"} if quick else {})
+    )
+    return notebook
+
+
+def update(path: Path, executed: nbformat.NotebookNode) -> list[Change]:
+    """Record the outputs of a run; outputs within a cell's tolerance stay as they were.
+
+    Nothing is written if nothing changed, so a re-record on another CPU leaves no trace.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook to rewrite.
+    executed : nbformat.NotebookNode
+        The same notebook after `execute`.
+
+    Returns
+    -------
+    list of Change
+        One for each code cell: ``"unchanged"``, ``"within tolerance"`` or ``"changed"``.
+
+    Raises
+    ------
+    ValueError
+        If the run is of other code, wrote to stderr or a tag is wrong; nothing is written then.
+    """
+    path = Path(path)
+    notebook = nbformat.read(path, as_version=4)
+    pairs = list(zip(code_cells(notebook), code_cells(executed), strict=True))
+    changes, count = [], 0
+    for number, (cell, run) in enumerate(pairs):
+        if cell.source != run.source:
+            raise ValueError(f"{path.name}, cell {number}: its source changed since it was run")
+        if any(output.get("name") == "stderr" for output in run.outputs):
+            raise ValueError(f"{path.name}, cell {number} wrote to stderr; only stdout is recorded")
+        tolerance = Tolerance.from_tags(cell.metadata.get("tags", []))
+        differences = compare_outputs(cell.outputs, run.outputs, tolerance)
+        if differences:
+            sides = [[getattr(d, side) for d in differences] for side in ("expected", "got")]
+            changes.append(Change(number, "changed", *map("\n".join, sides)))
+        elif compare_outputs(cell.outputs, run.outputs, EXACT):
+            changes.append(Change(number, "within tolerance"))
+        else:
+            changes.append(Change(number, "unchanged"))
+        count += bool(cell.source.strip())
+        cell.execution_count = count if cell.source.strip() else None
+        cell.outputs = normalise(run.outputs if differences else cell.outputs)
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.kernelspec = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata.language_info = {"name": "python"}
+    text = nbformat.writes(notebook, indent=1, ensure_ascii=False).rstrip("\n") + "\n"
+    if text != path.read_text(encoding="utf-8"):
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+    return changes

@@ -1,0 +1,360 @@
+"""Training: recipes, the loop that follows them, and a shelf for trained models."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mnist_cnn import data, model, preprocess, runtime
+
+if TYPE_CHECKING:
+    import keras
+
+History = dict[str, list[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run but the data and the seed.
+
+    Attributes
+    ----------
+    epochs : float
+        Passes over the training set; 1.5 stops halfway through the second.
+    batch_size : int
+        Images a gradient step.
+    learning_rate : float
+        Adam's; the peak where `warmup` is set.
+    warmup : float or None
+        Share of the steps (0 to 1) in which the rate climbs from 0 to the peak; it then falls to
+        0 along a cosine. None keeps the rate constant.
+    label_smoothing : float
+        Share of the target (0 to 1) spread evenly over the classes.
+    max_shift : int
+        Each image is moved at random by up to so many pixels along each axis, anew each epoch.
+    beta_2 : float
+        How long Adam remembers squared gradients, 0 to 1; a short run wants a short memory.
+    output_activation : {"softmax", "sigmoid"}
+    """
+
+    epochs: float = 10
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup: float | None = None
+    label_smoothing: float = 0.0
+    max_shift: int = 0
+    beta_2: float = 0.999
+    output_activation: Literal["softmax", "sigmoid"] = "softmax"
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run could follow."""
+        for name in ("epochs", "learning_rate"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be above 0, not {value!r}")
+        if self.batch_size != int(self.batch_size) or self.batch_size < 1:
+            raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
+
+
+RECIPES = {
+    "article": Recipe(output_activation="sigmoid"),
+    "fast": Recipe(
+        epochs=1.25,
+        batch_size=128,
+        learning_rate=8e-3,
+        warmup=0.2,
+        label_smoothing=0.1,
+        max_shift=1,
+        beta_2=0.95,
+    ),
+}
+
+
+def train(
+    recipe: Recipe,
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    *,
+    seed: int = 0,
+    validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+    progress: bool = True,
+) -> tuple[keras.Model, History]:
+    """Train the article's network from scratch.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    x_train : (n, 28, 28, 1) float32, 0 to 1
+    y_train : (n, 10) float32
+        One-hot.
+    seed : int
+        Decides the first weights, the order of the images and their shifts.
+    validation_data : ((m, 28, 28, 1), (m, 10)) or None
+        Measured after each epoch; never trained on.
+    progress : bool
+        Whether to show a live bar.
+
+    Returns
+    -------
+    model : keras.Model
+    history : dict of str to list of float
+        As Keras's ``History.history``: "loss" and "accuracy", and with "val_" those of the
+        validation data.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not have these shapes.
+    """
+    if np.shape(x_train)[1:] != model.INPUT_SHAPE or np.shape(y_train) != (len(x_train), 10):
+        raise ValueError(
+            "x_train and y_train must have shapes (n, 28, 28, 1) and (n, 10), "
+            f"not {np.shape(x_train)} and {np.shape(y_train)}"
+        )
+    runtime.set_seed(seed)
+    network = model.build_model(recipe.output_activation)
+    compile_model(network, recipe, len(x_train))
+    if recipe.max_shift or recipe.epochs != int(recipe.epochs):
+        batches = shifted_batches(recipe, x_train, y_train, seed)
+        inputs, epochs = {"x": batches}, batches.epochs
+    else:
+        inputs = {"x": x_train, "y": y_train, "batch_size": recipe.batch_size}
+        epochs = int(recipe.epochs)
+    fitted = network.fit(
+        **inputs,
+        epochs=epochs,
+        validation_data=validation_data,
+        callbacks=[progress_bar()] if progress else [],
+        verbose=0,
+    )
+    return network, {name: [float(v) for v in values] for name, values in fitted.history.items()}
+
+
+def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
+    """Give `network` the recipe's loss and optimiser; `images` is the training set's size."""
+    import keras
+
+    rate = recipe.learning_rate
+    if recipe.warmup is not None:
+        steps = max(2, round(recipe.epochs * images / recipe.batch_size))
+        warmup_steps = max(1, round(recipe.warmup * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warmup_steps,
+            decay_steps=steps - warmup_steps,
+        )
+    network.compile(
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        optimizer=keras.optimizers.Adam(rate, beta_2=recipe.beta_2),
+        metrics=["accuracy"],
+    )
+
+
+def shifted_batches(
+    recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int
+) -> keras.utils.PyDataset:
+    """Return shuffled batches of `images`, each moved at random by up to ``recipe.max_shift``.
+
+    The windows of the padded images are a view: no shifted copy is kept. The dataset's ``epochs``
+    is the number of equal parts in which `fit` runs through it.
+    """
+    import keras
+
+    class ShiftedBatches(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.epochs = int(np.ceil(recipe.epochs))
+            self.steps = max(1, round(recipe.epochs * len(images) / recipe.batch_size))
+            self.steps_an_epoch = -(-self.steps // self.epochs)
+            self.random = np.random.default_rng(seed)
+            passes = [self.random.permutation(len(images)) for _ in range(self.epochs + 1)]
+            self.order = np.concatenate(passes)
+            self.epoch = 0
+            border = recipe.max_shift
+            padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
+            self.windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
+
+        def __len__(self) -> int:
+            return self.steps_an_epoch
+
+        def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+            start = (self.epoch * self.steps_an_epoch + step) * recipe.batch_size
+            chosen = self.order[start : start + recipe.batch_size]
+            down, right = self.random.integers(0, 2 * recipe.max_shift + 1, (2, len(chosen)))
+            return self.windows[chosen, down, right][..., np.newaxis], targets[chosen]
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+
+    return ShiftedBatches()
+
+
+def progress_bar() -> keras.callbacks.Callback:
+    """Return a Keras callback that shows a live bar and leaves nothing behind.
+
+    In a notebook the bar is one display that is emptied at the end, so that the recorded output
+    does not depend on the reader's clock; in a terminal it is one line that is wiped. Where
+    neither is at hand (a log file) nothing is shown.
+    """
+    import keras
+
+    class ProgressBar(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict | None = None) -> None:
+            self.show, self.close = _live_line()
+            self.started, self.shown, self.done = time.monotonic(), 0.0, 0
+
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            self.done += 1
+            now = time.monotonic()
+            if now - self.shown < 0.25:
+                return
+            self.shown = now
+            epochs, steps = self.params["epochs"], self.params["steps"]
+            share = self.done / (epochs * steps)
+            seconds = now - self.started
+            bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
+            self.show(
+                f"epoch {self.epoch + 1}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
+                f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s, "
+                f"{seconds / share - seconds:.0f} s to go"
+            )
+
+        def on_train_end(self, logs: dict | None = None) -> None:
+            self.close()
+
+    return ProgressBar()
+
+
+def _live_line():
+    """Return a function that shows a line over the last one, and one that wipes it."""
+    if "ipykernel" in sys.modules:
+        from IPython.display import display
+
+        handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+        def show(text: str) -> None:
+            handle.update({"text/plain": text}, raw=True)
+
+        return show, lambda: show("")
+    if sys.stderr.isatty():
+
+        def show(text: str) -> None:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+        return show, lambda: show("")
+    return lambda text: None, lambda: None
+
+
+def print_history(history: History) -> None:
+    """Print a training history as a table: a row an epoch, a column a metric."""
+    names = list(history)
+    print("epoch  " + "  ".join(f"{name:>12}" for name in names))
+    for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
+        print(f"{epoch:5d}  " + "  ".join(f"{value:12.4f}" for value in values))
+
+
+def load_or_train(
+    name: str, *, seed: int = 0, validation: bool = False, progress: bool = True
+) -> tuple[keras.Model, History]:
+    """Return the model trained by a recipe, from the shelf when it stands there.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECIPES`.
+    seed : int
+    validation : bool
+        Whether the last sixth of the training set is held out and measured after each epoch.
+    progress : bool
+        Whether to show a live bar while training.
+
+    Returns
+    -------
+    model, history
+        As `train` returns them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+    """
+    recipe = get_recipe(name)
+    shelf = shelf_path(name, seed=seed, validation=validation)
+    if not shelf.exists():
+        (images, labels), _ = data.load_mnist()
+        x, y = preprocess.prepare(images), preprocess.one_hot(labels)
+        held_out = None
+        if validation:
+            split = len(x) * 5 // 6
+            x, y, held_out = x[:split], y[:split], (x[split:], y[split:])
+        keep(shelf, *train(recipe, x, y, seed=seed, validation_data=held_out, progress=progress))
+    runtime.load_tensorflow()
+    import keras
+
+    history = json.loads((shelf / "history.json").read_text(encoding="utf-8"))
+    return keras.saving.load_model(shelf / "model.keras"), history
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of that name, or say which there are."""
+    if name not in RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, not {name!r}")
+    return RECIPES[name]
+
+
+def shelf_path(name: str, *, seed: int = 0, validation: bool = False) -> Path:
+    """Return the folder in ``artifacts/`` for a trained model.
+
+    Its name carries a hash of all that decides the weights: the recipe, the seed, the data's size,
+    the libraries' versions, the machine's arithmetic and this package's own source. So a model is
+    never mistaken for another's, and nothing on the shelf is ever overwritten.
+    """
+    key = {
+        "recipe": dataclasses.asdict(get_recipe(name)),
+        "seed": seed,
+        "validation": validation,
+        "quick": runtime.is_quick(),
+        "versions": runtime.versions(),
+        "machine": runtime.machine(),
+        "source": runtime.source_fingerprint(),
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    return runtime.artifacts_dir() / f"{name}-seed{seed}-{digest}"
+
+
+def keep(shelf: Path, network: keras.Model, history: History) -> None:
+    """Put a trained model and its history on the shelf, whole or not at all.
+
+    Parameters
+    ----------
+    shelf : Path
+        As `shelf_path` gives it. When another kernel was faster, its model stays.
+    network : keras.Model
+    history : dict of str to list of float
+    """
+    shelf.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=shelf.parent))
+    try:
+        network.save(folder / "model.keras")
+        (folder / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+        if not shelf.exists():
+            os.rename(folder, shelf)
+    except OSError:
+        if not shelf.exists():
+            raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

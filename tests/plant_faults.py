@@ -1,0 +1,324 @@
+"""Plant one random fault in every code cell and count which checkers notice.
+
+``python -m tests.plant_faults [NOTEBOOK…] [--rounds 5] [--seed 0] [--code]`` runs each notebook
+once, then compares the outputs with faulty copies of the record: for the checker with its own
+`check_cell`, for nbval with its own cell class. nbmake empties the record before it runs a
+notebook, so of these faults it can see only those that raise. ``--code`` plants faults in
+the package's source instead, and runs the notebooks (on small data) until one changes its outputs.
+"""
+
+import argparse
+import base64
+import copy
+import io
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import nbformat
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_output
+from nbval import plugin as nbval
+from PIL import Image, ImageChops, ImageOps
+
+from mnist_cnn import recording
+from mnist_cnn.compare import NUMBER, Tolerance, check_cell, compare_outputs
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ("nbval", "nbval --lax", "nbmake", "this checker")
+
+
+def holders(cell, mime="text/plain"):
+    """Return (dict, key) of each recorded text, alt texts included, or of each figure."""
+    found = []
+    for output in cell.outputs:
+        if "text" in output and mime == "text/plain":
+            found.append((output, "text"))
+        elif mime in output.get("data", {}):
+            found.append((output.data, mime))
+    return found
+
+
+def change_text(pattern, replace):
+    """Make a fault that replaces one random match of a pattern; false if there is none."""
+
+    def plant(cell, new, draw):
+        places = [
+            (holder, key, match)
+            for holder, key in holders(cell)
+            for match in re.finditer(pattern, holder[key])
+        ]
+        if not places:
+            return False
+        holder, key, match = draw.choice(places)
+        text = replace(match, cell, draw)
+        holder[key] = holder[key][: match.start()] + text + holder[key][match.end() :]
+        return True
+
+    return plant
+
+
+def move_number(match, cell, draw):
+    """Move a number by 1.2 to 3 tolerances, or by one unit in its last place if it has none."""
+    text = match[0].replace(",", "").replace("−", "-")
+    tolerance = Tolerance.from_tags(cell.metadata.get("tags", []))
+    limit = tolerance.approx_abs + tolerance.approx_rel * abs(float(text))
+    decimals = len(re.match(r"[^.eE]*\.?(\d*)", text)[1])
+    step = draw.uniform(1.2, 3) * limit if limit else 10.0**-decimals
+    moved = float(text) + step
+    return f"{moved:.{max(decimals, 9) if limit else decimals}f}"
+
+
+def change_figure(alter):
+    """Make a fault that alters one random recorded figure; false if there is none."""
+
+    def plant(cell, new, draw):
+        if not (figures := holders(cell, "image/png")):
+            return False
+        data, key = draw.choice(figures)
+        before = Image.open(io.BytesIO(base64.b64decode(data[key]))).convert("RGB")
+        after, png = alter(before.copy(), draw), io.BytesIO()
+        if after.size == before.size and not ImageChops.difference(before, after).getbbox():
+            return False
+        after.save(png, "png")
+        data[key] = base64.b64encode(png.getvalue()).decode()
+        return True
+
+    return plant
+
+
+def invert_region(image, draw):
+    x, y = (draw.randrange(side - 16) for side in image.size)
+    box = (x, y, x + 16, y + 16)
+    image.paste(ImageOps.invert(image.crop(box)), box)
+    return image
+
+
+def mirror_title(image, draw):
+    """Mirror the topmost line of ink: for most figures the title."""
+    ink = ImageOps.invert(image.convert("L"))
+    rows = [ink.crop((0, y, image.width, y + 1)).getbbox() is not None for y in range(image.height)]
+    if True not in rows:
+        return image
+    top = rows.index(True)
+    bottom = min(rows.index(False, top) if False in rows[top:] else top + 20, top + 20)
+    left, _, right, _ = ink.crop((0, top, image.width, bottom)).getbbox()
+    box = (left, top, right, bottom)
+    image.paste(ImageOps.mirror(image.crop(box)), box)
+    return image
+
+
+def other_colours(image, draw):
+    return ImageOps.invert(image)
+
+
+def other_size(image, draw):
+    return image.crop((0, 0, image.width - 1, image.height))
+
+
+def drop_output(cell, new, draw):
+    return bool(cell.outputs) and bool(cell.outputs.pop(draw.randrange(len(cell.outputs))))
+
+
+def add_output(cell, new, draw):
+    cell.outputs.append(new_output("display_data", data={"text/plain": "more"}))
+    return True
+
+
+def swap_outputs(cell, new, draw):
+    if len(cell.outputs) < 2 or cell.outputs[0] == cell.outputs[1]:
+        return False
+    cell.outputs[:2] = cell.outputs[1::-1]
+    return True
+
+
+def strip(cell, new, draw):
+    cell.outputs, cell.execution_count = [], None
+    return True
+
+
+def strip_count(cell, new, draw):
+    cell.execution_count = None
+    return True
+
+
+def record_stderr(cell, new, draw):
+    cell.outputs.append(new_output("stream", name="stderr", text="a warning\n"))
+    return True
+
+
+def print_stderr(cell, new, draw):
+    new.append(new_output("stream", name="stderr", text="a warning\n"))
+    return True
+
+
+def print_more(cell, new, draw):
+    new.append(new_output("stream", name="stdout", text="one more line\n"))
+    return True
+
+
+def raise_error(cell, new, draw):
+    new.append(new_output("error", ename="ValueError", evalue="no", traceback=[]))
+    return True
+
+
+def ignore(cell, new, draw):
+    """Ignore a cell, by comment or tag, whose record is wrong as well."""
+    if draw.random() < 0.5:
+        cell.source = f"# NBVAL_IGNORE_OUTPUT\n{cell.source}"
+    else:
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "nbval-ignore-output"]
+    return drop_output(cell, new, draw) or add_output(cell, new, draw)
+
+
+FAULTS = {
+    "number changed": change_text(NUMBER, move_number),
+    "number became NaN": change_text(NUMBER, lambda match, cell, draw: "nan"),
+    "letter changed": change_text("[a-z]", lambda m, cell, draw: chr((ord(m[0]) - 96) % 26 + 97)),
+    "line dropped": change_text(r"[^\n]*\S[^\n]*\n", lambda match, cell, draw: ""),
+    "line doubled": change_text(r"[^\n]*\S[^\n]*\n", lambda match, cell, draw: match[0] * 2),
+    "output dropped": drop_output,
+    "output added": add_output,
+    "outputs swapped": swap_outputs,
+    "outputs stripped": strip,
+    "count stripped": strip_count,
+    "stderr recorded": record_stderr,
+    "stderr new": print_stderr,
+    "output new": print_more,
+    "error new": raise_error,
+    "ignored": ignore,
+    "figure: region": change_figure(invert_region),
+    "figure: title": change_figure(mirror_title),
+    "figure: colours": change_figure(other_colours),
+    "figure: size": change_figure(other_size),
+}
+
+
+def nbval_catches(cell, new, lax):
+    """Return whether nbval fails the cell: its own markers, its own comparison."""
+    options = dict(nbval.find_metadata_tags(cell.metadata))
+    options |= dict(nbval.find_comment_markers(cell.source))
+    if options.get("skip"):
+        return False
+    if any(output["output_type"] == "error" for output in new):
+        return not options.get("check_exception")
+    if cell.execution_count is None:
+        return bool(cell.outputs)
+    if not options.get("check", not lax):
+        return False
+    item = nbval.IPyNbCell.__new__(nbval.IPyNbCell)
+    skip = ("metadata", "traceback", "prompt_number", "output_type", "name", "execution_count")
+    skip += ("application/vnd.jupyter.widget-view+json", "image/png", "image/jpeg")
+    item.parent = SimpleNamespace(skip_compare=skip, sanitize_patterns={})
+    item.colors = nbval.nocolors
+    item.format_output_compare = lambda *values: None
+    streams = (nbval.coalesce_streams(copy.deepcopy(outputs)) for outputs in (new, cell.outputs))
+    return item.compare_outputs(*streams) is False
+
+
+def verdicts(cell, new):
+    """Return, tool by tool, whether the fault is caught."""
+    raised = any(output["output_type"] == "error" for output in new)
+    ours = bool(check_cell(cell, new))
+    return (nbval_catches(cell, new, lax=False), nbval_catches(cell, new, lax=True), raised, ours)
+
+
+def plant_in_records(paths, rounds, seed):
+    draw = random.Random(seed)
+    planted, caught, alarms, missed = Counter(), defaultdict(Counter), Counter(), []
+    for path in paths:
+        recorded = recording.code_cells(nbformat.read(path, as_version=4))
+        executed = recording.code_cells(recording.execute(path))
+        for number, (cell, run) in enumerate(zip(recorded, executed, strict=True)):
+            if not cell.source.strip():
+                continue
+            alarms.update(dict(zip(TOOLS, verdicts(cell, run.outputs), strict=True)))
+            for _ in range(rounds):
+                for kind in draw.sample(list(FAULTS), len(FAULTS)):
+                    faulty, new = copy.deepcopy(cell), copy.deepcopy(run.outputs)
+                    if FAULTS[kind](faulty, new, draw):
+                        break
+                result = dict(zip(TOOLS, verdicts(faulty, new), strict=True))
+                planted[kind] += 1
+                caught[kind].update(result)
+                if not result["this checker"]:
+                    missed.append(f"{path.name}, cell {number}: {kind}")
+    print("| fault | planted |", " | ".join(TOOLS), "|")
+    print("|---|---|" + "---|" * len(TOOLS))
+    for kind in filter(planted.get, FAULTS):
+        print(f"| {kind} | {planted[kind]} |", *(f"{caught[kind][t]} |" for t in TOOLS))
+    total = sum(planted.values())
+    shares = [sum(c[t] for c in caught.values()) / max(total, 1) for t in TOOLS]
+    print(f"| **all** | {total} |", *(f"**{share:.1%}** |" for share in shares))
+    print("| cells failed with no fault planted | |", *(f"{alarms[t]} |" for t in TOOLS))
+    print(f"\nMissed by this checker: {len(missed)}", *missed, sep="\n- ")
+
+
+# (module, source, faulty source): a wrong axis, an off-by-one, a wrong constant, …
+CODE_FAULTS = [
+    ("preprocess", "np.float32(255)", "np.float32(256)"),
+    ("preprocess", "axis=3", "axis=1"),
+    ("preprocess", "[labels]", "[labels - 1]"),
+    ("evaluation", 'argsort(-scores[wrong].max(axis=1), kind="stable")', "argsort(wrong)"),
+    ("evaluation", "correct = scores.argmax(axis=1) == labels", "correct = scores[:, 0] == labels"),
+    ("model", "+ 1", "+ 0"),
+]
+
+
+def plant_in_code(paths):
+    """Run the notebooks with each faulty package until the outputs of one change."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        shutil.copytree(ROOT / "notebooks", work / "notebooks")
+        shutil.copytree(ROOT / "mnist_cnn", work / "mnist_cnn")
+        shutil.copy(ROOT / "pyproject.toml", work)
+        copies = [work / "notebooks" / path.name for path in paths]
+        with mock.patch.dict(os.environ, PYTHONPATH=folder):
+            honest = {path: recording.execute(path, quick=True) for path in copies}
+            print("| fault in the code | caught by |\n|---|---|")
+            for module, old, new in CODE_FAULTS:
+                source = work / "mnist_cnn" / f"{module}.py"
+                text = source.read_text(encoding="utf-8")
+                if old not in text:
+                    print(f"| `{module}`: `{old}` is not in the source any more | – |")
+                    continue
+                source.write_text(text.replace(old, new), encoding="utf-8")
+                finder = next((p for p in copies if differs(p, honest[p])), None)
+                source.write_text(text, encoding="utf-8")
+                print(f"| `{module}`: `{old}` → `{new}` | {finder.stem if finder else 'none'} |")
+
+
+def differs(path, honest):
+    try:
+        pairs = zip(honest.cells, recording.execute(path, quick=True).cells, strict=True)
+    except CellExecutionError:
+        return True
+    return any(
+        compare_outputs(old.outputs, new.outputs, Tolerance.from_tags(old.metadata.get("tags", [])))
+        for old, new in pairs
+        if old.cell_type == "code"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--rounds", type=int, default=5, help="faults for each cell")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--code", action="store_true", help="faults in the package's source")
+    options = parser.parse_args()
+    paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    if options.code:
+        plant_in_code(paths)
+    else:
+        plant_in_records(paths, options.rounds, options.seed)
+
+
+if __name__ == "__main__":
+    main()

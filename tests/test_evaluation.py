@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import confusion_matrix
+
+from mnist_cnn import evaluation, model, preprocess
+
+
+@pytest.fixture(scope="module")
+def judged(mnist):
+    """Return real labels and the scores of a simple classifier: closeness to each class's mean."""
+    (x_train, y_train), (x_test, y_test) = mnist
+    means = np.stack([x_train[y_train == digit].mean(axis=0).ravel() for digit in range(10)])
+    images = x_test[:2000].reshape(-1, 784).astype(float)
+    distances = ((images[:, np.newaxis] - means) ** 2).mean(axis=2)
+    closeness = np.exp(-(distances - distances.min(axis=1, keepdims=True)) / 500)
+    return y_test[:2000], closeness / closeness.sum(axis=1, keepdims=True)
+
+
+def test_predict_scores_equals_keras(keras, mnist):
+    network = model.build_model()
+    images = preprocess.prepare(mnist[1][0][:70])
+    scores = evaluation.predict_scores(network, images, batch_size=32)
+    assert scores.shape == (70, 10) and scores.dtype == np.float32
+    np.testing.assert_allclose(scores, network.predict(images, verbose=0), atol=1e-6)
+    assert evaluation.predict_scores(network, images[:0]).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 28, 28), "float32"),
+        np.zeros((2, 28, 28, 3), "float32"),
+        np.zeros((2, 28, 28, 1), "uint8"),
+    ],
+)
+def test_predict_scores_refuses(images):
+    with pytest.raises(ValueError, match=r"^images must be float32 of shape \(n, 28, 28, 1\), not"):
+        evaluation.predict_scores(None, images)
+
+
+def test_find_errors_finds_them_all_the_surest_first(judged):
+    labels, scores = judged
+    errors = evaluation.find_errors(labels, scores)
+    assert set(errors) == set(np.flatnonzero(scores.argmax(axis=1) != labels))
+    assert len(errors) == len(set(errors)) > 100
+    assert (np.diff(scores[errors].max(axis=1)) <= 0).all()
+    assert evaluation.find_errors([3], np.eye(10)[[3]]).size == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores"), [([1, 2], np.eye(3)), ([[1]], np.eye(1)), ([], np.empty((0, 10)))]
+)
+def test_labels_and_scores_must_belong_together(labels, scores):
+    for function in evaluation.find_errors, evaluation.reliability_curve:
+        with pytest.raises(ValueError, match=r"^labels and scores must have shapes"):
+            function(labels, scores)
+
+
+def test_most_confused_are_the_largest_off_the_diagonal(judged):
+    labels, scores = judged
+    matrix = confusion_matrix(labels, scores.argmax(axis=1))
+    before = matrix.copy()
+    pairs = evaluation.most_confused(matrix, most=90)
+    assert np.array_equal(matrix, before), "its input is left alone"
+    assert sum(pair.count for pair in pairs) == matrix.sum() - matrix.trace()
+    assert [p.count for p in pairs] == sorted((p.count for p in pairs), reverse=True)
+    assert all(matrix[p.label, p.predicted] == p.count > 0 for p in pairs)
+    assert all(p.label != p.predicted for p in pairs)
+    assert evaluation.most_confused(matrix) == pairs[:5]
+    assert evaluation.most_confused(np.diag([3, 4])) == []
+
+
+@pytest.mark.parametrize("total", [1, 7, 1000, 10_000])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_wilson_interval_equals_scipy(total, confidence):
+    for correct in {0, 1, total // 2, total - 1, total}:
+        expected = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+        low, high = evaluation.wilson_interval(correct, total, confidence)
+        assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert 0 <= low < high <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((11, 10), "not 11 of 10"),
+        ((-1, 10), "not -1 of 10"),
+        ((0, 0), "not 0 of 0"),
+        ((5, 10, 1.0), "between 0 and 1, not 1.0"),
+        ((5, 10, 95), "between 0 and 1, not 95"),
+    ],
+)
+def test_wilson_interval_refuses(arguments, message):
+    with pytest.raises(ValueError) as error:
+        evaluation.wilson_interval(*arguments)
+    assert message in str(error.value)
+
+
+def test_mcnemar_counts_only_what_tells_two_models_apart(judged):
+    labels, scores = judged
+    first = scores.argmax(axis=1)
+    second = np.where(np.arange(len(labels)) % 3 == 0, labels, first)
+    test = evaluation.mcnemar(labels, first, second)
+    gained = int(np.sum((first != labels) & (second == labels)))
+    assert (test.only_first_correct, test.only_second_correct) == (0, gained)
+    assert test.p_value == pytest.approx(2 * 0.5**gained)
+    swapped = evaluation.mcnemar(labels, second, first)
+    assert swapped == (gained, 0, test.p_value)
+    assert evaluation.mcnemar(labels, first, first) == (0, 0, 1.0)
+
+
+def test_mcnemar_refuses():
+    with pytest.raises(ValueError, match=r"not \(3,\), \(3,\) and \(2,\)$"):
+        evaluation.mcnemar([1, 2, 3], [1, 2, 3], [1, 2])
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_reliability_curve_equals_a_loop(judged, bins):
+    labels, scores = judged
+    curve = evaluation.reliability_curve(labels, scores, bins)
+    confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == labels
+    rows, error = [], 0.0
+    for index in range(bins):
+        chosen = (confidence * bins >= index) & (confidence * bins < index + 1)
+        if index == bins - 1:
+            chosen |= confidence == 1
+        if chosen.any():
+            rows.append((confidence[chosen].mean(), correct[chosen].mean(), chosen.sum()))
+            error += chosen.mean() * abs(rows[-1][0] - rows[-1][1])
+    assert curve.calibration_error == pytest.approx(error)
+    np.testing.assert_allclose(np.transpose(curve[:3]), rows)
+    assert curve.count.sum() == len(labels)
+
+
+def test_the_sure_and_right_are_calibrated():
+    curve = evaluation.reliability_curve([0, 1, 2], np.eye(3))
+    assert curve.calibration_error == 0 and curve.count.tolist() == [3]

@@ -1,0 +1,103 @@
+import json
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mnist_cnn import runtime
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_importing_the_package_is_cheap():
+    code = "import sys, mnist_cnn; print({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
+    assert run_python(code).stdout == "set()\n"
+
+
+def test_tensorflow_loads_without_a_word():
+    run = run_python("from mnist_cnn import runtime; runtime.set_seed(0); import keras")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_the_callers_environment_wins(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    runtime.set_environment()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == runtime.DEFAULTS["TF_CPP_MIN_LOG_LEVEL"]
+
+
+def test_stderr_works_again_after_loading(capfd):
+    runtime.load_tensorflow()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_a_seed_decides_every_source_of_chance(keras):
+    def draw(seed):
+        runtime.set_seed(seed)
+        return random.random(), np.random.get_state()[1][0], float(keras.random.normal(()))
+
+    assert draw(5) == draw(5)
+    assert all(a != b for a, b in zip(draw(5), draw(6), strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "0", None, True])
+def test_a_wrong_seed_is_refused(seed):
+    with pytest.raises(ValueError, match=r"^seed must be an integer from 0 to 4294967295, not "):
+        runtime.set_seed(seed)
+
+
+@pytest.mark.parametrize(
+    ("value", "quick"), [(None, False), ("", False), ("0", False), ("1", True)]
+)
+def test_is_quick(monkeypatch, value, quick):
+    monkeypatch.delenv("MNIST_CNN_QUICK", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MNIST_CNN_QUICK", value)
+    assert runtime.is_quick() is quick
+
+
+def test_versions_and_machine_are_stable_and_fit_into_json():
+    assert set(runtime.versions()) == {"mnist-cnn", "keras", "tensorflow", "numpy"}
+    assert json.loads(json.dumps(runtime.machine())) == runtime.machine()
+    assert runtime.machine()["threads"] == runtime.usable_cpus() >= 1
+    assert runtime.machine()["cpu"]
+
+
+def test_artifacts_dir_is_at_the_projects_root(tmp_path, monkeypatch):
+    inner = tmp_path / "project" / "notebooks" / "deep"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert runtime.artifacts_dir() == inner / "artifacts"
+    (tmp_path / "project" / "pyproject.toml").touch()
+    assert runtime.artifacts_dir() == tmp_path / "project" / "artifacts"
+
+
+def test_source_fingerprint_is_a_sha256():
+    assert len(runtime.source_fingerprint()) == 64
+    assert runtime.source_fingerprint() == runtime.source_fingerprint()
+
+
+def test_replacing_writes_all_or_nothing(tmp_path):
+    path = tmp_path / "new" / "metrics.json"
+    with runtime.replacing(path) as temporary:
+        assert temporary.suffix == path.suffix
+        temporary.write_text("old")
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), runtime.replacing(path) as temporary:
+        temporary.write_text("ne")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]

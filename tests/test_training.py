@@ -1,0 +1,243 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mnist_cnn import model, preprocess, runtime, training
+
+SHORT_RUNS = """
+import dataclasses, hashlib
+from mnist_cnn import data, preprocess, training
+(images, labels), _ = data.load_mnist()
+x, y = preprocess.prepare(images[:512]), preprocess.one_hot(labels[:512])
+for name in training.RECIPES:
+    recipe = dataclasses.replace(training.RECIPES[name], epochs=1.5)
+    network, history = training.train(recipe, x, y, seed=3, progress=False)
+    weights = b"".join(w.tobytes() for w in network.get_weights())
+    print(name, hashlib.sha256(weights).hexdigest(), history)
+"""
+
+
+@pytest.fixture(scope="module")
+def small(mnist):
+    """512 real digits as the network takes them."""
+    images, labels = (array[:512] for array in mnist[0])
+    return preprocess.prepare(images), preprocess.one_hot(labels)
+
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """Small data, and a new folder for the shelf."""
+    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def equal_weights(first, second):
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_two_processes_train_the_same_weights():
+    runs = [
+        subprocess.Popen([sys.executable, "-c", SHORT_RUNS], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    first, second = (run.communicate(timeout=120)[0] for run in runs)
+    assert len(first.splitlines()) == len(training.RECIPES)
+    assert first == second
+
+
+def test_train_is_the_articles_fit_bit_for_bit(small, keras):
+    x, y = small
+    network = model.build_model("sigmoid")
+    network.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    history = network.fit(x, y, epochs=2, batch_size=32, verbose=0).history
+    recipe = dataclasses.replace(training.RECIPES["article"], epochs=2)
+    trained, trained_history = training.train(recipe, x, y, progress=False)
+    assert trained_history == history
+    assert equal_weights(trained, network)
+
+
+def test_the_seed_changes_the_weights(small):
+    recipe = training.Recipe(epochs=1, batch_size=256)
+    first, second = (training.train(recipe, *small, seed=s, progress=False)[0] for s in (0, 1))
+    assert not equal_weights(first, second)
+
+
+def test_the_articles_recipe_is_the_articles():
+    assert training.RECIPES["article"] == training.Recipe(
+        epochs=10, batch_size=32, learning_rate=1e-3, output_activation="sigmoid"
+    )
+
+
+def test_held_out_data_is_measured_each_epoch(small):
+    x, y = small
+    recipe = training.Recipe(epochs=2, batch_size=128)
+    held_out = x[256:], y[256:]
+    _, history = training.train(recipe, x[:256], y[:256], validation_data=held_out, progress=False)
+    assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
+        ("accuracy", "loss", "val_accuracy", "val_loss"), 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs must be above 0, not 0"),
+        ("epochs", -3, "epochs must be above 0, not -3"),
+        ("epochs", float("nan"), "epochs must be above 0, not nan"),
+        ("epochs", float("inf"), "epochs must be above 0, not inf"),
+        ("learning_rate", 0.0, "learning_rate must be above 0, not 0.0"),
+        ("batch_size", 0, "batch_size must be an integer above 0, not 0"),
+        ("batch_size", 1.5, "batch_size must be an integer above 0, not 1.5"),
+    ],
+)
+def test_a_recipe_that_no_run_could_follow_is_refused(field, value, message):
+    with pytest.raises(ValueError) as error:
+        training.Recipe(**{field: value})
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "y_shape"),
+    [((4, 28, 28), (4, 10)), ((4, 28, 28, 1), (4,)), ((4, 28, 28, 1), (5, 10)), ((), ())],
+)
+def test_wrong_shapes_are_refused(x_shape, y_shape):
+    with pytest.raises(ValueError, match=r"^x_train and y_train must have shapes"):
+        training.train(training.Recipe(), np.zeros(x_shape), np.zeros(y_shape))
+
+
+def test_an_unknown_recipe_is_refused():
+    for function in training.get_recipe, training.load_or_train, training.shelf_path:
+        with pytest.raises(ValueError, match=r"^recipe must be one of article, fast.*not 'slow'$"):
+            function("slow")
+
+
+def test_shifted_batches_are_shifted_digits(small, keras):
+    x, _ = small
+    x = x[:64]
+    recipe = training.Recipe(epochs=2, batch_size=10, max_shift=1)
+    batches = training.shifted_batches(recipe, x, np.arange(64), seed=0)
+    bordered = np.pad(x[..., 0], ((0, 0), (1, 1), (1, 1)))
+    seen, shifts = [], set()
+    for _ in range(batches.epochs):
+        for step in range(len(batches)):
+            images, sources = batches[step]
+            assert images.shape == (len(sources), 28, 28, 1) and len(sources) == 10
+            for image, source in zip(images[..., 0], sources, strict=True):
+                found = [
+                    (down, right)
+                    for down, right in np.ndindex(3, 3)
+                    if np.array_equal(image, bordered[source, down : down + 28, right : right + 28])
+                ]
+                assert found, "a batch holds an image that is no shifted digit"
+                shifts.update(found)
+            seen.extend(sources)
+        batches.on_epoch_end()
+    assert len(shifts) == 9
+    assert sorted(seen[:64]) == list(range(64)), "every image comes once before one comes again"
+
+
+def test_load_or_train_trains_once(quick, monkeypatch):
+    network, history = training.load_or_train("fast", progress=False)
+    shelf = training.shelf_path("fast")
+    assert shelf.parent == quick / "artifacts"
+    assert sorted(p.name for p in shelf.iterdir()) == ["history.json", "model.keras"]
+    monkeypatch.setattr(training, "train", None)
+    again, same_history = training.load_or_train("fast", progress=False)
+    assert equal_weights(network, again) and history == same_history
+    assert list(shelf.parent.iterdir()) == [shelf]
+
+
+def test_load_or_train_with_validation_has_its_own_shelf(quick):
+    _, history = training.load_or_train("fast", validation=True, progress=False)
+    assert {"val_accuracy", "val_loss"} < set(history)
+    assert not training.shelf_path("fast").exists()
+
+
+def test_a_shelf_is_for_one_run_only(monkeypatch):
+    shelves = {training.shelf_path(name) for name in training.RECIPES}
+    shelves |= {training.shelf_path("fast", seed=1), training.shelf_path("fast", validation=True)}
+    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
+    shelves.add(training.shelf_path("fast"))
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    shelves.add(training.shelf_path("fast"))
+    monkeypatch.setattr(runtime, "source_fingerprint", lambda: "another source")
+    shelves.add(training.shelf_path("fast"))
+    assert len(shelves) == len(training.RECIPES) + 5
+
+
+class FakeNetwork:
+    """Saves some bytes; then something happens."""
+
+    def __init__(self, content, accident=None):
+        self.content, self.accident = content, accident
+
+    def save(self, path):
+        path.write_bytes(self.content)
+        if self.accident:
+            raise self.accident
+
+
+@pytest.mark.parametrize("accident", [KeyboardInterrupt(), OSError(28, "No space left")])
+def test_keep_leaves_nothing_half_written(tmp_path, accident):
+    shelf = tmp_path / "artifacts" / "article-seed0"
+    with pytest.raises(type(accident)):
+        training.keep(shelf, FakeNetwork(b"half", accident), {})
+    assert list(shelf.parent.iterdir()) == []
+
+
+def test_the_first_on_the_shelf_stays(tmp_path):
+    shelf = tmp_path / "article-seed0"
+    training.keep(shelf, FakeNetwork(b"first"), {"loss": [1.0]})
+    training.keep(shelf, FakeNetwork(b"second"), {"loss": [2.0]})
+    assert (shelf / "model.keras").read_bytes() == b"first"
+    assert json.loads((shelf / "history.json").read_text()) == {"loss": [1.0]}
+    assert list(tmp_path.iterdir()) == [shelf]
+
+
+def test_a_kill_while_saving_leaves_no_shelf(tmp_path):
+    code = f"""
+import os, pathlib
+from mnist_cnn import training
+class Network:
+    def save(self, path):
+        path.write_bytes(b"half")
+        os.kill(os.getpid(), 9)
+training.keep(pathlib.Path({str(tmp_path / "shelf")!r}), Network(), {{}})
+"""
+    if os.name == "posix":
+        assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+        assert not (tmp_path / "shelf").exists()
+        training.keep(tmp_path / "shelf", FakeNetwork(b"whole"), {})
+        assert (tmp_path / "shelf" / "model.keras").read_bytes() == b"whole"
+
+
+def test_print_history_is_a_table(capsys):
+    training.print_history({"accuracy": [0.5, 0.98765], "loss": [1.25, 0.03125]})
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch      accuracy          loss",
+        "    1        0.5000        1.2500",
+        "    2        0.9877        0.0312",
+    ]
+
+
+def test_the_bar_says_nothing_where_nobody_looks(small, keras, monkeypatch, capfd):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    recipe = training.Recipe(epochs=1, batch_size=256)
+    training.train(recipe, *small)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_bar_in_a_terminal_wipes_itself(small, keras, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    training.train(training.Recipe(epochs=1, batch_size=64), *small)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "epoch 1/1" in output.err and output.err.endswith("\r\x1b[K")
