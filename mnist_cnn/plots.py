@@ -1,14 +1,24 @@
 """Every figure of the series: each function returns a Matplotlib figure, `show` displays it."""
 
+from __future__ import annotations
+
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from mnist_cnn.training import History
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.axes import Axes
+
+    from mnist_cnn.evaluation import Reliability
 
 DPI = 100
 # Readable in print without colour and by colour-blind eyes: blue, vermilion, green, orange, …
@@ -140,14 +150,294 @@ def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Fi
         Rows are the true digits, columns the predicted ones.
     title : str
     """
-    mistakes = np.array(matrix)
-    np.fill_diagonal(mistakes, 0)
     figure = Figure(figsize=(7, 6.5), layout="constrained")
     ax = figure.subplots()
+    _draw_confusion(ax, matrix)
+    ax.set_title(title)
+    return figure
+
+
+def _draw_confusion(ax: Axes, matrix: np.ndarray, fontsize: float = 10.5) -> None:
+    mistakes = np.array(matrix)
+    np.fill_diagonal(mistakes, 0)
     ax.imshow(mistakes, cmap="Blues")
     dark = mistakes > mistakes.max() / 2
     for i, j in np.ndindex(*mistakes.shape):
-        ax.text(j, i, matrix[i, j], ha="center", va="center", color="w" if dark[i, j] else "k")
+        color = "w" if dark[i, j] else "k"
+        ax.text(j, i, matrix[i, j], ha="center", va="center", color=color, fontsize=fontsize)
     digits = range(len(mistakes))
-    ax.set(title=title, xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
+    ax.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
+
+
+def loss_along_step(step_sizes: np.ndarray, losses: np.ndarray, start: float) -> Figure:
+    """Draw a batch's loss after one gradient step against the size of the step.
+
+    Parameters
+    ----------
+    step_sizes, losses : (n,) arrays
+        `step_sizes` above 0.
+    start : float
+        The loss before the step.
+    """
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ax = figure.subplots()
+    ax.semilogx(step_sizes, losses, marker="o", markersize=4, label="after the step")
+    ax.axhline(start, color=COLORS[1], ls="--", label="before the step")
+    ax.set(xlabel="step size (learning rate)", ylabel="loss of the same batch")
+    # The gain is small beside what an overlong step does: its curve may leave the picture.
+    ax.set_ylim(losses.min() - 0.1, 2 * start - losses.min() + 0.1)
+    ax.grid(alpha=0.3)
+    ax.legend(loc="upper left")
+    return figure
+
+
+def learning_rates(rates: dict[str, np.ndarray]) -> Figure:
+    """Draw learning rates against the gradient step, a line each, with its name beside it.
+
+    Parameters
+    ----------
+    rates : dict of str to (steps,) array
+    """
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    ax = figure.subplots()
+    for (name, values), ls in zip(rates.items(), ("-", "--", ":"), strict=False):
+        ax.plot(np.arange(1, len(values) + 1), values, ls=ls, label=name)
+    ax.set(xlabel="gradient step", ylabel="learning rate", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return figure
+
+
+def shifts(windows: np.ndarray) -> Figure:
+    """Draw an image at all its shifts, with the outline of the unmoved one over each.
+
+    Parameters
+    ----------
+    windows : (2 * s + 1, 2 * s + 1, 28, 28) array
+        Windows onto the image padded by s pixels; ``windows[s, s]`` is the image itself.
+    """
+    side = len(windows)
+    border = side // 2
+    figure = Figure(figsize=(2.1 * side, 2.25 * side), layout="constrained")
+    for (row, column), ax in np.ndenumerate(figure.subplots(side, side)):
+        ax.imshow(windows[row, column], cmap="gray_r")
+        middle = windows[border, border]
+        ax.contour(middle, [middle.max() / 2], colors=COLORS[1], linewidths=1.5)
+        down, right = border - row, border - column
+        moves = [f"{'down' if down > 0 else 'up'} {abs(down)}"] if down else []
+        moves += [f"{'right' if right > 0 else 'left'} {abs(right)}"] if right else []
+        ax.set_title(", ".join(moves) or "unmoved")
+        ax.axis("off")
+    return figure
+
+
+def convolution_step(patch: np.ndarray, kernel: np.ndarray, feature_map: np.ndarray) -> Figure:
+    """Draw a patch, a kernel and their convolution as numbers; its first step is framed.
+
+    Parameters
+    ----------
+    patch : (n, n) array, 0 to 255
+    kernel : (k, k) array
+    feature_map : (n - k + 1, n - k + 1) array
+    """
+    panels = {"pixels": patch, "kernel": kernel, "feature map": feature_map}
+    figure = Figure(figsize=(9, 3.7), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.08)
+    axes = figure.subplots(1, 3, width_ratios=[len(panel) for panel in panels.values()])
+    frames = (len(kernel), len(kernel), 1)
+    for ax, (name, values), side in zip(axes, panels.items(), frames, strict=True):
+        limit = 2 * np.abs(values).max()
+        ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        for (i, j), value in np.ndenumerate(values):
+            ax.text(j, i, f"{value:.0f}", ha="center", va="center")
+        ax.add_patch(Rectangle((-0.5, -0.5), side, side, fill=False, lw=3, clip_on=False))
+        ax.set(title=name, xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    return figure
+
+
+def edge_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
+    """Draw a digit and its feature maps, before and after ReLU.
+
+    Parameters
+    ----------
+    digit : (28, 28) array
+    maps : mapping of str to (height, width) array
+        Titles and feature maps.
+    """
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    axes = figure.subplots(2, len(maps) + 1)
+    axes[0, 0].imshow(digit)
+    axes[0, 0].set_title("digit")
+    for ax in axes.flat:
+        ax.axis("off")
+    for (ax, below), (name, values) in zip(axes.T[1:], maps.items(), strict=True):
+        limit = np.abs(values).max()
+        ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        below.imshow(np.maximum(values, 0), cmap="PuOr_r", vmin=-limit, vmax=limit)
+        ax.set_title(name)
+        below.set_title("after ReLU", fontsize=10)
+    return figure
+
+
+def layer_shapes(network: keras.Model) -> Figure:
+    """Draw each layer's output to scale along one axis, and below it the layer's parameters.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A sequence of layers whose outputs are square maps or vectors.
+    """
+    outputs = [("Input", network.input_shape[1:], 0)]
+    for layer in network.layers:
+        outputs.append((type(layer).__name__, layer.output.shape[1:], layer.count_params()))
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    for x, (_, shape, _) in enumerate(outputs):
+        maps = len(shape) == 3
+        width, height = (shape[1] / 40, shape[0] / 40) if maps else (0.12, shape[0] / 800)
+        for sheet in reversed(range(min(shape[-1], 4) if maps else 1)):
+            corner = (x - width / 2 + 0.05 * sheet, 0.05 * sheet)
+            style = {"facecolor": "#cfe3f1", "edgecolor": COLORS[0], "zorder": 9 - sheet}
+            above.add_patch(Rectangle(corner, width, height, **style))
+        above.text(x, -0.06, "×".join(map(str, shape)), ha="center", va="top")
+    above.set(xlim=(-0.6, len(outputs) - 0.4), ylim=(-0.25, 1.05), aspect="equal")
+    above.axis("off")
+    counts = [count for *_, count in outputs]
+    below.bar_label(below.bar(range(len(counts)), counts), [f"{n:,}" if n else "" for n in counts])
+    names = [name.replace("Pooling", "\nPooling") for name, *_ in outputs]
+    below.set_xticks(range(len(outputs)), names)
+    below.set(ylabel="parameters", ylim=(0, 1.15 * max(counts)))
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    return figure
+
+
+def score_bars(scores: Mapping[str, np.ndarray], label: int) -> Figure:
+    """Draw the ten scores of one image, a panel for each activation.
+
+    Parameters
+    ----------
+    scores : mapping of str to (10,) array, 0 to 1
+        The activation's name and its scores.
+    label : int
+        The true digit; its bar is the dark one.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(scores), sharey=True)
+    colors = [COLORS[1] if digit == label else "#9ecae1" for digit in range(10)]
+    for ax, (name, values) in zip(axes, scores.items(), strict=True):
+        ax.bar(range(10), values, color=colors)
+        ax.set(title=name, xlabel="digit", ylim=(0, 1), xticks=range(10))
+    axes[0].set_ylabel(f"score (true digit: {label})")
+    return figure
+
+
+def one_hot_rows(images: np.ndarray, rows: np.ndarray) -> Figure:
+    """Draw images below each other, and beside each its one-hot row, the 1 dark.
+
+    Parameters
+    ----------
+    images : (n, 28, 28) array, 0 for background
+    rows : (n, 10) array of 0 and 1
+    """
+    figure = Figure(figsize=(6, 0.5 * len(rows) + 0.7), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, rows.shape[1]])
+    left.imshow(np.vstack(images), cmap="gray_r")
+    left.axis("off")
+    right.imshow(rows, cmap="Blues", vmax=2)
+    for (row, digit), value in np.ndenumerate(rows):
+        right.text(digit, row, f"{value:.0f}", ha="center", va="center")
+    right.set(xticks=range(rows.shape[1]), yticks=[], xlabel="digit")
+    right.xaxis.set_ticks_position("top")
+    right.xaxis.set_label_position("top")
+    right.spines[:].set_visible(False)
+    right.tick_params(length=0)
+    return figure
+
+
+def error_gallery(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    rows: int = 8,
+    columns: int = 14,
+) -> Figure:
+    """Draw misread images in the order given; above each "true→predicted" and the probability.
+
+    Parameters
+    ----------
+    images : (n, 28, 28) array, 0 to 255
+    labels : (n,) array of integers
+        The true digits.
+    probabilities : (n, 10) array, 0 to 1
+    rows, columns : int
+        Places in the figure: its size does not depend on the number of errors. What does not fit
+        is left out.
+    """
+    figure = Figure(figsize=(0.82 * columns, 1.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.axis("off")
+    for ax, image, label, row in zip(axes, images, labels, probabilities, strict=False):
+        # Grey rather than black ink: the captions are to be read first.
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=400)
+        ax.set_title(f"{label}→{row.argmax()}\n{row.max():.3f}", fontsize=9.5)
+    return figure
+
+
+def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
+    """Draw accuracy against confidence, and below it how many images each bin holds.
+
+    Parameters
+    ----------
+    curves : mapping of str to Reliability
+        Names for the legend, and what `evaluation.reliability_curve` gives.
+    """
+    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.5, 1])
+    top.plot([0, 1], [0, 1], color="0.5", ls=":", label="as sure as right")
+    for (name, curve), marker in zip(curves.items(), "osD^", strict=False):
+        style = {"marker": marker, "markersize": 6, "label": name}
+        top.plot(curve.confidence, curve.accuracy, **style)
+        bottom.semilogy(curve.confidence, curve.count, **style)
+    top.set(ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.03, 1.03))
+    top.legend(loc="upper left")
+    bottom.set(xlabel="confidence (greatest score)", ylabel="images", ylim=(0.7, 2e4))
+    for ax in (top, bottom):
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
+    """Draw a training run on one page: both curves, the confusion matrix, recall by digit.
+
+    Parameters
+    ----------
+    history : dict of str to list of float
+        "accuracy" and "loss", one value an epoch; with "val_" in front, those of held-out data.
+    matrix : (10, 10) array of integers
+        Rows are the true digits, columns the predicted ones.
+    title : str
+        What the run was, and its result.
+    """
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    panels = figure.subplot_mosaic(
+        [["accuracy", "matrix"], ["loss", "matrix"], ["loss", "recall"]],
+        width_ratios=[1.15, 1],
+        height_ratios=[3, 1.2, 2],
+    )
+    for name, scale in (("accuracy", "linear"), ("loss", "log")):
+        for prefix, ls, meaning in (("", "-", "training"), ("val_", "--", "held out")):
+            if values := history.get(prefix + name):
+                panels[name].plot(range(1, len(values) + 1), values, ls=ls, label=meaning)
+        panels[name].set(ylabel=name, yscale=scale)
+        panels[name].grid(alpha=0.3)
+    panels["accuracy"].legend(loc="lower right")
+    panels["loss"].set_xlabel("epoch")
+    _draw_confusion(panels["matrix"], matrix, fontsize=8.5)
+    recall = np.diag(matrix) / np.sum(matrix, axis=1)
+    panels["recall"].bar(range(len(recall)), 1 - recall, color=COLORS[1])
+    panels["recall"].set(xlabel="digit", ylabel="share misread", xticks=range(len(recall)))
+    figure.suptitle(title)
     return figure

@@ -28,7 +28,7 @@ def one_hot(labels: np.ndarray, classes: int = CLASSES) -> np.ndarray:
         raise ValueError(
             f"labels must be a 1-d array of integers, not {labels.dtype} of shape {labels.shape}"
         )
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, not from {labels.min()} to {labels.max()}"
         )

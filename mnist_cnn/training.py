@@ -69,7 +69,7 @@ class Recipe:
 RECIPES = {
     "article": Recipe(output_activation="sigmoid"),
     "fast": Recipe(
-        epochs=1.25,
+        epochs=1.2,
         batch_size=128,
         learning_rate=8e-3,
         warmup=0.2,

@@ -275,11 +275,11 @@ def plant_in_code(paths):
     """Run the notebooks with each faulty package until the outputs of one change."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        shutil.copytree(ROOT / "notebooks", work / "notebooks")
+        (work / "notebooks").mkdir()
         shutil.copytree(ROOT / "mnist_cnn", work / "mnist_cnn")
         shutil.copy(ROOT / "pyproject.toml", work)
-        copies = [work / "notebooks" / path.name for path in paths]
-        with mock.patch.dict(os.environ, PYTHONPATH=folder):
+        copies = [Path(shutil.copy(path, work / "notebooks")) for path in paths]
+        with mock.patch.dict(os.environ, PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1"):
             honest = {path: recording.execute(path, quick=True) for path in copies}
             print("| fault in the code | caught by |\n|---|---|")
             for module, old, new in CODE_FAULTS:

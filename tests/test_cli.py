@@ -1,0 +1,264 @@
+"""The command ``mnist-cnn``: what it prints and writes, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_cnn import data, model, runtime, training
+from mnist_cnn.cli import main
+
+FIGURES = ["confusion.png", "errors.png", "history.png"]
+FILES = ["history.json", "metrics.json", "model.keras"]
+METRICS = ["recipe", "seed", "epochs", "train_seconds", "train_accuracy", "test_accuracy"]
+METRICS += ["test_loss", "parameters", "versions"]
+INTERRUPTED = "mnist-cnn: interrupted; nothing half-written is left\n"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with a trained model, and what the command printed."""
+    root = tmp_path_factory.mktemp("run")
+    environment = os.environ | {"MNIST_CNN_QUICK": "1"}
+    command = [sys.executable, "-m", "mnist_cnn"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return root / "artifacts" / "mnist-cnn", done.stdout
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """`train` returns at once, with first weights."""
+
+    def train(recipe, *_, **__):
+        runtime.set_seed(0)
+        history = {"accuracy": [0.1], "loss": [2.3]}
+        return model.build_model(recipe.output_activation), history
+
+    monkeypatch.setattr(training, "train", train)
+
+
+def refused(capsys, *arguments):
+    """Run a call that must be refused; return its one line on stderr."""
+    try:
+        code = main([*map(str, arguments)])
+    except SystemExit as exit:
+        code = exit.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert (error.count("\n"), error.startswith("mnist-cnn: ")) == (1, True)
+    return error
+
+
+def test_the_bare_command(run):
+    out, printed = run
+    assert sorted(path.name for path in out.iterdir()) == sorted(FIGURES + FILES)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert list(metrics) == METRICS
+    assert (metrics["recipe"], metrics["seed"], metrics["parameters"]) == ("fast", 0, 658_378)
+    assert metrics["test_accuracy"] > 0.9
+    assert metrics["versions"] == runtime.versions()
+    assert list(json.loads((out / "history.json").read_text())) == ["accuracy", "loss"]
+    for name in FIGURES:
+        assert min(Image.open(out / name).size) > 400
+        assert name in printed
+    assert printed.startswith("training on 5,000 digits: recipe fast")
+    assert str(out) in printed
+    assert "open next" in printed
+
+
+def test_train_takes_recipe_epochs_seed_and_folder(untrained, tmp_path, capsys):
+    call = "train --recipe article --epochs 3 --seed 7 --out deep/er"
+    assert main(call.split()) == 0
+    metrics = json.loads((tmp_path / "deep" / "er" / "metrics.json").read_text())
+    assert [metrics[key] for key in ("recipe", "epochs", "seed")] == ["article", 3, 7]
+    assert "recipe article, epochs 3, seed 7" in capsys.readouterr().out
+
+
+def test_evaluate_agrees_with_training(run, capsys):
+    out, _ = run
+    assert main(["evaluate", str(out / "model.keras")]) == 0
+    printed = capsys.readouterr().out
+    accuracy = json.loads((out / "metrics.json").read_text())["test_accuracy"]
+    assert printed.startswith(f"accuracy {accuracy:.4f} ")
+    counts = np.array([line.split()[1:] for line in printed.splitlines()[-10:]], int)
+    assert (counts.sum(), counts.trace()) == (1000, round(1000 * accuracy))
+
+
+def test_predict_does_the_others_after_a_bad_file(run, capsys):
+    out, _ = run
+    _, (images, labels) = data.load_mnist()
+    for image, label in zip(images[:4], labels[:4], strict=True):
+        Image.fromarray(255 - image).resize((280, 280)).save(f"{label}.png")
+    files = ["7.png", "missing.png", "2.png", "1.png", "0.png"]
+    assert main(["predict", *files, "--model", str(out), "--json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "mnist-cnn: missing.png: No such file or directory\n"
+    found = json.loads(printed.out)
+    assert [entry["file"] for entry in found] == files[:1] + files[2:]
+    assert all(list(entry) == ["file", "digit", "probability"] for entry in found)
+    assert all(0 < entry["probability"] <= 1 for entry in found)
+    assert sum(entry["file"] == f"{entry['digit']}.png" for entry in found) >= 3
+
+    assert main(["predict", "7.png", "--model", str(out)]) == 0
+    assert capsys.readouterr().out == f"7.png: 7, probability {found[0]['probability']:.3f}\n"
+
+
+def test_predict_tells_that_a_sigmoids_scores_are_no_probabilities(capsys):
+    runtime.set_seed(0)
+    model.build_model("sigmoid").save("sigmoid.keras")
+    Image.fromarray(data.load_mnist()[1][0][0]).save("digit.png")
+    assert main(["predict", "digit.png", "--model", "sigmoid.keras"]) == 0
+    line, note = capsys.readouterr().out.splitlines()
+    assert 0.1 <= float(line.split()[-1]) < 0.5  # ten nearly equal shares of 1, not scores near 0.5
+    assert "sigmoid" in note
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("train --recipe best-of-all", "recipe must be one of"),
+        ("train --epochs 0", "epochs must be 1 or more, not 0"),
+        ("train --epochs -3", "epochs must be 1 or more, not -3"),
+        ("train --epochs many", "invalid int value"),
+        ("train --seed -1", "seed must be an integer from 0"),
+        ("train --out file/out", "file"),
+        ("evaluate missing.keras", "missing.keras is missing"),
+        ("evaluate file", "file is not a readable Keras model"),
+        ("evaluate", "mnist-cnn train makes a model"),
+        ("predict file", "mnist-cnn train makes a model"),
+        ("predict", "required: IMAGE"),
+        ("notebooks", "holds no chapters"),
+        ("notebooks 99", "no chapter is called 99"),
+        ("notebooks --quick --update", "leave --quick out"),
+        ("fly", "invalid choice"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call, message, tmp_path, capsys):
+    (tmp_path / "file").write_text("text")
+    assert message in refused(capsys, *call.split())
+
+
+def test_another_models_shapes_are_refused(capsys):
+    runtime.set_seed(0)
+    import keras
+
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)]).save("other.keras")
+    assert "must take (28, 28, 1) and give (10,)" in refused(capsys, "evaluate", "other.keras")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder closed to us")
+def test_an_unwritable_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    assert "Permission denied" in refused(capsys, "train", "--out", "closed")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "notebooks").mkdir()
+
+    def write(name, *sources):
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / name)
+
+    write("01_sum.ipynb", "print(1 + 1)", "import os\nprint(os.environ.get('MNIST_CNN_QUICK'))")
+    write("02_fault.ipynb", "1 / 0")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["01", "01_sum", "notebooks/01_sum.ipynb"])
+def test_notebooks_executes_into_build(project, name, capsys):
+    before = (project / "notebooks" / "01_sum.ipynb").read_bytes()
+    assert main(["notebooks", name, "--quick"]) == 0
+    executed = nbformat.read(project / "build" / "notebooks" / "01_sum.ipynb", 4)
+    assert [cell.outputs[0].text for cell in executed.cells] == ["2\n", "1\n"]
+    assert (project / "notebooks" / "01_sum.ipynb").read_bytes() == before
+    assert "2 code cells run" in capsys.readouterr().out
+
+
+def test_notebooks_updates_and_goes_on_after_a_fault(project, capsys):
+    assert main(["notebooks", "02", "01", "--update"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "mnist-cnn: 02_fault.ipynb: ZeroDivisionError: division by zero\n"
+    assert "cell 0: changed" in printed.out
+    recorded = nbformat.read(project / "notebooks" / "01_sum.ipynb", 4)
+    assert [cell.outputs[0].text for cell in recorded.cells] == ["2\n", "None\n"]
+    assert main(["notebooks", "01", "--update"]) == 0
+    assert "cell 1: unchanged" in capsys.readouterr().out
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert data.SHA256 in printed
+    assert all(version in printed for version in runtime.versions().values())
+
+
+def test_help_is_quick_and_loads_no_tensorflow():
+    code = "import sys\nfrom mnist_cnn.cli import main\ntry: main(['--help'])\nexcept SystemExit: "
+    code += "assert not {'tensorflow', 'keras', 'matplotlib', 'sklearn'} & {*sys.modules}"
+    started = os.times().children_user
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "notebooks" in done.stdout
+    assert os.times().children_user - started < 1
+
+
+def test_an_interrupt_while_saving_leaves_the_earlier_files_whole(
+    untrained, earlier, monkeypatch, capsys
+):
+    import keras
+
+    def half_save(self, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.Model, "save", half_save)
+    assert main(["train", "--out", str(earlier)]) == 130
+    assert capsys.readouterr().err == INTERRUPTED
+    assert_whole(earlier)
+    assert len(list(earlier.iterdir())) == len(FILES)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in FILES:
+        (tmp_path / "out" / name).write_text("earlier")
+    return tmp_path / "out"
+
+
+def assert_whole(out):
+    assert [(out / name).read_text() for name in FILES] == ["earlier"] * len(FILES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGKILL"])
+def test_a_signal_while_training_leaves_the_earlier_files_whole(sent, earlier):
+    command = [sys.executable, "-m", "mnist_cnn", "train", "--recipe", "article", "--epochs", "99"]
+    with subprocess.Popen(
+        [*command, "--out", earlier], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline().startswith("training on")
+        time.sleep(6)
+        assert process.poll() is None
+        process.send_signal(getattr(signal, sent))
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == (130 if sent == "SIGINT" else -signal.SIGKILL)
+    assert error == (INTERRUPTED if sent == "SIGINT" else "")
+    assert_whole(earlier)
+    assert len(list(earlier.iterdir())) == len(FILES)

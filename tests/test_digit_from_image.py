@@ -1,0 +1,153 @@
+"""Pictures from outside become input the way MNIST was made, or are refused with a reason."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from mnist_cnn import data, pictures
+from mnist_cnn.pictures import digit_from_image, otsu_threshold
+
+
+def draw_seven(size=(600, 800), ink=30, paper=200, width=50, shade=0.0, noise=0.0):
+    picture = Image.new("L", size, paper)
+    ImageDraw.Draw(picture).line([(150, 150), (430, 150), (260, 600)], ink, width, joint="curve")
+    grey = np.asarray(picture, float) + np.linspace(-shade, shade, size[0])
+    grey += np.random.default_rng(0).normal(0, noise, grey.shape)
+    return Image.fromarray(grey.clip(0, 255).astype("uint8"))
+
+
+@pytest.fixture(scope="module")
+def seven():
+    return digit_from_image(draw_seven())
+
+
+def test_it_is_made_as_mnist_was(seven):
+    assert (seven.shape, seven.dtype) == ((28, 28, 1), np.float32)
+    assert (seven.min(), seven.max()) == (0, 1)
+    rows, columns = (np.flatnonzero(seven[..., 0].any(axis=axis)) for axis in (1, 0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert ndimage.center_of_mass(seven[..., 0]) == pytest.approx((14, 14), abs=0.51)
+
+
+def test_enlarged_mnist_images_pass_nearly_unchanged():
+    _, (images, _) = data.load_mnist()
+    distances = [
+        np.abs(digit_from_image(np.kron(image, np.ones((10, 10), "uint8")))[..., 0] - image / 255)
+        for image in images[:100]
+    ]
+    assert sum(distance.mean() < 0.005 for distance in distances) >= 90
+
+
+@pytest.mark.parametrize(
+    ("change", "limit"),
+    [
+        ({"ink": 220, "paper": 20}, 0.005),
+        ({"size": (1200, 900)}, 0.02),
+        ({"ink": 120, "paper": 180}, 0.005),
+        ({"shade": 40, "noise": 6}, 0.03),
+    ],
+    ids=["light on dark", "elsewhere on the page", "pale", "shaded and noisy"],
+)
+def test_size_polarity_and_light_do_not_matter(seven, change, limit):
+    assert np.abs(digit_from_image(draw_seven(**change)) - seven).mean() < limit
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_gives_the_same_digit(mode, seven):
+    picture = draw_seven(ink=0, paper=255).convert("RGB")
+    picture = picture.convert("L").convert(mode) if mode in ("1", "LA") else picture.convert(mode)
+    assert np.abs(digit_from_image(picture) - seven).mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["uint16", "int32", "float32"])
+def test_deep_grey_levels(kind, seven):
+    levels = np.asarray(draw_seven(), float) * (1 / 255 if kind == "float32" else 257)
+    assert np.abs(digit_from_image(Image.fromarray(levels.astype(kind))) - seven).mean() < 0.005
+
+
+@pytest.mark.parametrize("shape", [(800, 600), (800, 600, 1), (800, 600, 3), (800, 600, 4)])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "bool"])
+def test_arrays(shape, kind, seven):
+    ink = np.asarray(draw_seven()) < 100
+    image = np.broadcast_to(~ink[..., None], (*ink.shape, shape[2] if shape[2:] else 1)).copy()
+    image[..., 3:] = True
+    image = (image * 255).astype(kind) if kind == "uint8" else image.astype(kind)
+    assert np.abs(digit_from_image(image.reshape(shape)) - seven).mean() < 0.01
+
+
+def test_transparent_parts_are_white(seven):
+    picture = Image.new("RGBA", (600, 800), (0, 0, 0, 0))
+    picture.putalpha(draw_seven(ink=255, paper=0))  # black ink, black but transparent ground
+    assert np.abs(digit_from_image(picture) - seven).mean() < 0.01
+
+
+def test_the_exif_orientation_is_followed(tmp_path, seven):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90° clockwise
+    path = tmp_path / "seven.jpg"
+    draw_seven().transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    assert np.abs(digit_from_image(path) - seven).mean() < 0.02
+
+
+def test_a_speck_far_away_is_left_out(seven):
+    picture = draw_seven()
+    ImageDraw.Draw(picture).ellipse((560, 700, 566, 706), 30)
+    np.testing.assert_allclose(digit_from_image(picture), seven, atol=0.02)
+
+
+def test_a_picture_given_is_not_changed():
+    picture = draw_seven((1200, 1500))
+    before = picture.tobytes()
+    digit_from_image(picture)
+    assert (picture.size, picture.tobytes()) == ((1200, 1500), before)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.full((100, 100), 255, "uint8"), "blank"),
+        (np.random.default_rng(0).normal(0.8, 0.05, (300, 300)).clip(0, 1), "blank"),
+        (np.pad(np.zeros((3, 3)), 40, constant_values=1), "ink must be at least 5 pixels"),
+        (np.zeros((3, 90)), "at least 5 pixels along each axis"),
+        (np.zeros((0, 9)), "from 1 to 50,000,000 pixels"),
+        (np.broadcast_to(np.uint8(0), (10_000, 10_000)), "from 1 to 50,000,000 pixels"),
+        (np.zeros((28, 28, 2)), "shape"),
+        (np.zeros((2, 28, 28, 1)), "shape"),
+        (np.full((28, 28), 255.0), "from 0 to 1"),
+        (np.full((28, 28), np.nan), "from 0 to 1"),
+        (np.zeros((28, 28), "int64"), "uint8"),
+    ],
+)
+def test_what_holds_no_digit_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        digit_from_image(image)
+
+
+@pytest.mark.parametrize("side", [8_000, 14_000], ids=["64 megapixels", "196 megapixels"])
+def test_a_huge_file_is_refused_before_it_is_loaded(tmp_path, monkeypatch, side):
+    path = tmp_path / "huge.png"
+    Image.new("1", (side, side)).save(path)
+    monkeypatch.setattr(pictures, "_read_grey", lambda picture: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match="50,000,000 pixels"):
+        digit_from_image(path)
+
+
+def test_files_that_are_no_pictures(tmp_path):
+    text, cut = tmp_path / "a.png", tmp_path / "b.png"
+    text.write_text("not a picture")
+    draw_seven(noise=5).save(cut)
+    cut.write_bytes(cut.read_bytes()[:5000])
+    for path in (text, cut):
+        with pytest.raises(ValueError, match=r"[ab]\.png is not a readable picture"):
+            digit_from_image(path)
+    with pytest.raises(FileNotFoundError):
+        digit_from_image(tmp_path / "missing.png")
+    with pytest.raises(OSError, match="directory"):
+        digit_from_image(tmp_path)
+
+
+def test_otsu_threshold_lies_between_two_heaps():
+    random = np.random.default_rng(0)
+    dark, bright = random.normal(60, 8, 9_000), random.normal(180, 8, 1_000)
+    assert 84 < otsu_threshold(np.concatenate([dark, bright])) < 156

@@ -1,0 +1,223 @@
+"""The promises of README, lock file, environment.yml and CI, and the anatomy of the chapters."""
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mnist_cnn.compare import MARKER, Tolerance
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LOCK = [
+    Requirement(line)
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    if line.strip() and not line.lstrip().startswith("#")
+]
+
+
+def quick_start():
+    part = README.partition("\n## Quick start\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    return blocks[0].splitlines()
+
+
+def test_the_readmes_two_commands():
+    assert quick_start() == [
+        "pip install -c requirements.lock -e . && mnist-cnn",
+        'pip install -c requirements.lock -e ".[test]" && pytest',
+    ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "tests/README.md", "mnist_cnn/assets/README.md"])
+def test_links_and_pictures_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert [t for t in targets if not (ROOT / page).parent.joinpath(t).exists()] == []
+
+
+def test_the_readme_lists_every_chapter():
+    listed = re.findall(r"^\| \[.*?\]\((notebooks/.*?\.ipynb)\)", README, re.MULTILINE)
+    assert listed == [path.relative_to(ROOT).as_posix() for path in CHAPTERS]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash is not part of Windows")
+@pytest.mark.parametrize("outcome", ["true", "false"])
+def test_ci_runs_the_readmes_second_command(tmp_path, outcome):
+    """Run the real script on a README whose second command only leaves a trace."""
+    ruff = (
+        'echo "echo ruff \\$@ >> ran" > "$VIRTUAL_ENV/bin/ruff" && chmod +x "$VIRTUAL_ENV/bin/ruff"'
+    )
+    block = f"```\nexit 9\n{ruff} && echo it >> ran && {outcome}\n```\n"
+    text = f"# T\n\n```\nexit 8\nexit 8\n```\n\n## Quick start\n\n{block}\n## More\n\n{block}"
+    (tmp_path / "README.md").write_text(text)
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "run").write_bytes((ROOT / ".ci" / "run").read_bytes())
+    run = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, capture_output=True, text=True)
+    ran = (tmp_path / "ran").read_text().splitlines()
+    if outcome == "true":
+        assert (run.returncode, ran) == (0, ["it", "ruff check", "ruff format --check"]), run.stderr
+    else:
+        assert (run.returncode, ran) == (1, ["it"])
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_workflow_calls_the_same_script():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = {name: job["steps"] for name, job in workflow["jobs"].items()}
+    assert any(step.get("run") == ".ci/run" for step in steps["test"])
+    for job in steps.values():
+        assert any(step.get("with", {}).get("path") == "build/failed/" for step in job)
+
+
+def test_environment_yml_names_the_projects_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == PROJECT["name"]
+    *conda, pip = environment["dependencies"]
+    assert conda == ["python=3.11", "pip"]
+    first, *pins, last = pip["pip"]
+    assert (first, last) == ("-c requirements.lock", "-e .[test]")
+    assert pins == PINS
+
+
+def test_the_lock_pins_exactly_and_names_no_place():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|file:|^--|@ |/\w+/", text, re.MULTILINE)
+    for requirement in LOCK:
+        assert not requirement.extras, "pip refuses extras in constraints"
+        assert [s.operator for s in requirement.specifier] == ["=="], str(requirement)
+
+
+@pytest.mark.parametrize("pin", PINS)
+def test_the_lock_satisfies_the_projects_pins(pin):
+    pin = Requirement(pin)
+    locked = [r for r in LOCK if canonicalize_name(r.name) == canonicalize_name(pin.name)]
+    versions = [next(iter(r.specifier)).version for r in locked]
+    assert versions and all(pin.specifier.contains(version) for version in versions)
+
+
+def test_the_lock_holds_every_transitive_dependency():
+    locked = {
+        canonicalize_name(r.name): next(iter(r.specifier)).version
+        for r in LOCK
+        if r.marker is None or r.marker.evaluate()
+    }
+    todo, seen = [Requirement(f"{PROJECT['name']}[test]")], set()
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, *requirement.extras) in seen:
+            continue
+        seen.add((name, *requirement.extras))
+        distribution = importlib.metadata.distribution(name)
+        if name != PROJECT["name"]:
+            assert name in locked, f"{name} is not in requirements.lock"
+            if distribution.version != locked[name]:
+                pytest.skip(f"not installed by the lock file: {name} {distribution.version}")
+        for line in distribution.requires or ():
+            needed = Requirement(line)
+            extras = requirement.extras or {""}
+            if not needed.marker or any(needed.marker.evaluate({"extra": e}) for e in extras):
+                todo.append(needed)
+    assert len(seen) > 80
+
+
+def lines_of_code(path):
+    """Count the lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text(encoding="utf-8")
+    documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+    docstrings = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#") and number not in docstrings
+        for number, line in lines
+    )
+
+
+def test_the_package_can_be_read_in_one_sitting():
+    counts = {path.name: lines_of_code(path) for path in (ROOT / "mnist_cnn").glob("*.py")}
+    assert sum(counts.values()) < 1_200, counts
+
+
+def test_no_module_imports_one_further_down_the_flow():
+    order = ["runtime", "data", "preprocess", "model", "training", "evaluation", "plots"]
+    for place, name in enumerate(order):
+        text = (ROOT / "mnist_cnn" / f"{name}.py").read_text(encoding="utf-8")
+        imported = set(re.findall(r"from mnist_cnn\.(\w+) import", text))
+        for names in re.findall(r"from mnist_cnn import (.+)", text):
+            imported |= set(names.split(", "))
+        assert imported <= set(order[:place]), f"{name} imports {imported}"
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    notebook = nbformat.read(request.param, as_version=4)
+    nbformat.validate(notebook)
+    return request.param, notebook.cells
+
+
+def test_a_chapters_anatomy(chapter):
+    path, cells = chapter
+    prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    text = "\n\n".join(prose)
+    number = path.stem[:2]
+    assert re.match(rf"# {number} · \S", cells[0].source)
+    places = [
+        text.index(part)
+        for part in (
+            "**You will learn**",
+            "**You need**",
+            "**Time**",
+            "> **Predict.**",
+            "\n## Exercises\n",
+            "\n## What you now know\n",
+        )
+    ]
+    assert places == sorted(places)
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    links = re.findall(r"\]\(([^)#:]+\.ipynb)\)", text)
+    assert all((path.parent / link).exists() or link > path.name for link in links), links
+    place = CHAPTERS.index(path)
+    neighbours = CHAPTERS[place + 1 : place + 2] + CHAPTERS[max(0, place - 1) : place]
+    assert {neighbour.name for neighbour in neighbours} <= set(links)
+
+
+def test_a_chapter_is_short_enough(chapter):
+    _, cells = chapter
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    longest = max(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
+    assert len(cells) <= 50 and words <= 2_500 and longest <= 20
+
+
+def test_a_chapter_is_recorded_from_top_to_bottom(chapter):
+    _, cells = chapter
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert len({cell.id for cell in cells}) == len(cells)
+    for cell in code:
+        Tolerance.from_tags(cell.metadata.get("tags", []))
+        assert not MARKER.search(cell.source)
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr", cell.source
+    shown = "\n".join(
+        str(output.get("text") or output.data.get("text/plain"))
+        for cell in code
+        for output in cell.outputs
+    )
+    assert not re.search(r"/(home|root|tmp|Users)/|\w:\\|Traceback| object at 0x", shown)
