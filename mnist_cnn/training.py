@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -64,6 +63,12 @@ class Recipe:
                 raise ValueError(f"{name} must be above 0, not {value!r}")
         if self.batch_size != int(self.batch_size) or self.batch_size < 1:
             raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
+        if self.max_shift != int(self.max_shift) or self.max_shift < 0:
+            raise ValueError(f"max_shift must be an integer of at least 0, not {self.max_shift!r}")
+        for name in ("warmup", "label_smoothing", "beta_2"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, not {value!r}")
 
 
 RECIPES = {
@@ -347,7 +352,8 @@ def keep(shelf: Path, network: keras.Model, history: History) -> None:
     history : dict of str to list of float
     """
     shelf.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=shelf.parent))
+    folder = shelf.parent / f".unfinished-{os.getpid()}-{time.time_ns()}"
+    folder.mkdir()
     try:
         network.save(folder / "model.keras")
         (folder / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")

@@ -104,13 +104,32 @@ def a_text(path):
     path.write_text("<html>404 Not Found</html>")
 
 
+def empty(path):
+    path.write_bytes(b"")
+
+
+def a_single_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
 def missing(path):
     path.unlink()
 
 
-@pytest.mark.parametrize(
-    "damage", [flipped_byte, truncated, other_arrays, too_few_arrays, a_text, missing]
-)
+DAMAGES = [
+    flipped_byte,
+    truncated,
+    other_arrays,
+    too_few_arrays,
+    a_text,
+    empty,
+    a_single_array,
+    missing,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_gets_one_sentence(damage, tmp_path, monkeypatch):
     copy = tmp_path / "mnist.npz"
     shutil.copy(data.PATH, copy)

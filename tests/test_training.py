@@ -95,6 +95,10 @@ def test_held_out_data_is_measured_each_epoch(small):
         ("learning_rate", 0.0, "learning_rate must be above 0, not 0.0"),
         ("batch_size", 0, "batch_size must be an integer above 0, not 0"),
         ("batch_size", 1.5, "batch_size must be an integer above 0, not 1.5"),
+        ("max_shift", -1, "max_shift must be an integer of at least 0, not -1"),
+        ("warmup", 1.0, "warmup must be from 0 to below 1, not 1.0"),
+        ("label_smoothing", -0.1, "label_smoothing must be from 0 to below 1, not -0.1"),
+        ("beta_2", 1.5, "beta_2 must be from 0 to below 1, not 1.5"),
     ],
 )
 def test_a_recipe_that_no_run_could_follow_is_refused(field, value, message):
