@@ -255,7 +255,8 @@ def test_honest_notebook_passes_on_two_workers(honest, folder):
 
 def test_one_cell_alone_runs_what_it_needs(honest, folder):
     cell = list(PLANTED).index("a region of a figure") + 1
-    cases, _ = run_pytest(folder, "honest.ipynb", "-k", f"Cell and {cell}")
+    # Not "-k Cell and 28": that also matches a temporary folder named pytest-28.
+    cases, _ = run_pytest(folder, f"honest.ipynb::Cell {cell}")
     assert cases == {f"Cell {cell}": "passed"}
 
 
