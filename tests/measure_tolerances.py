@@ -65,6 +65,7 @@ def main():
             work = Path(folder) / "notebooks"
             work.mkdir()
             shutil.copy(ROOT / "pyproject.toml", folder)
+            shutil.copytree(ROOT / "benchmarks" / "results", Path(folder, "benchmarks", "results"))
             for path in paths:
                 copy, out = shutil.copy(path, work), Path(folder) / path.name
                 command = [sys.executable, "-m", "tests.measure_tolerances", "--run", copy, out]

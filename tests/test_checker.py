@@ -3,6 +3,8 @@
 import base64
 import io
 import os
+import random
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from mnist_cnn import recording
 from mnist_cnn.compare import Tolerance, figure_distance, line_distance
+from tests.plant_faults import RECORD_FAULTS, plant
 
 ROOT = Path(__file__).parents[1]
 
@@ -181,11 +184,11 @@ def write_notebook(path, cells):
     recording.update(path, recording.execute(path))
 
 
-def run_pytest(folder, *arguments):
+def run_pytest(folder, *arguments, package=ROOT):
     """Run pytest with the checker; return the outcome of each test and all that was printed."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.notebook_checker", "--nbval"]
     command += ["--nbval-current-env", "--rootdir=.", "-c", os.devnull, "--junitxml=report.xml"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (package, ROOT)))}
     environment.pop("PYTEST_ADDOPTS", None)
     # A pytest that crashes writes no report: an earlier one must not speak for it.
     (folder / "report.xml").unlink(missing_ok=True)
@@ -258,6 +261,33 @@ def test_one_cell_alone_runs_what_it_needs(honest, folder):
     # Not "-k Cell and 28": that also matches a temporary folder named pytest-28.
     cases, _ = run_pytest(folder, f"honest.ipynb::Cell {cell}")
     assert cases == {f"Cell {cell}": "passed"}
+
+
+@pytest.mark.parametrize("chapter", ["01_data_exploration", "03_conv_pool_model"])
+def test_a_random_fault_in_every_cell_of_a_chapter_is_caught(chapter, tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+    draw, kinds = random.Random(0), {}
+    for number, cell in enumerate(recording.code_cells(notebook)):
+        kinds[f"Cell {number}"], faulty, _ = plant(cell, [], RECORD_FAULTS, draw)
+        cell.update(faulty)
+    assert len(set(kinds.values())) >= 8
+    nbformat.write(notebook, tmp_path / "faulty.ipynb")
+    cases, _ = run_pytest(tmp_path, "faulty.ipynb")
+    assert cases.keys() == kinds.keys()
+    assert {name: kinds[name] for name, outcome in cases.items() if outcome == "passed"} == {}
+
+
+def test_a_fault_in_the_package_is_caught_by_a_chapter(tmp_path):
+    """Divide by 256 instead of 255; the honest package passes in the ordinary run."""
+    shutil.copytree(ROOT / "mnist_cnn", tmp_path / "mnist_cnn")
+    shutil.copy(ROOT / "notebooks" / "02_one_hot_and_reshape.ipynb", tmp_path)
+    source = tmp_path / "mnist_cnn" / "preprocess.py"
+    text = source.read_text(encoding="utf-8")
+    assert text.count("np.float32(255)") == 1
+    source.write_text(text.replace("np.float32(255)", "np.float32(256)"), encoding="utf-8")
+    cases, _ = run_pytest(tmp_path, "02_one_hot_and_reshape.ipynb", package=tmp_path)
+    failed = [name for name, outcome in cases.items() if outcome != "passed"]
+    assert 0 < len(failed) < len(cases) / 2
 
 
 def test_broken_file_gets_one_sentence(tmp_path):
