@@ -5,7 +5,7 @@
 Every row changes one thing more. All of them train on the first 50,000 training images and are
 measured on the last 10,000: this is how the recipe was chosen, and the test set had no part in it.
 Long runs are done once, short ones with three seeds, in turns. Writes
-``benchmarks/results/build_up.json``, which chapter 04 shows.
+``notebooks/measured/build_up.json``, which chapter 04 shows.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ import worker
 
 from mnist_cnn import runtime, training
 
-RESULT = Path(__file__).parent / "results" / "build_up.json"
+RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "build_up.json"
 SHORT = {"batch_size": 128, "epochs": 1.2}
 SCHEDULE = SHORT | {"learning_rate": 8e-3, "warmup": 0.2}
 MEMORY = SCHEDULE | {"beta_2": 0.95}

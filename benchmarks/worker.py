@@ -106,11 +106,7 @@ def train_keras(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock
         on_train_begin=lambda logs: clock.start(),
         on_epoch_end=lambda epoch, logs: clock.stop(accuracy),
     )
-    inputs = {"x": x, "y": y, "batch_size": recipe.batch_size, "epochs": int(recipe.epochs)}
-    if recipe.max_shift or recipe.epochs != int(recipe.epochs):
-        batches = training.shifted_batches(recipe, x, y, job["seed"])
-        inputs = {"x": batches, "epochs": batches.epochs}
-    network.fit(**inputs, verbose=0, callbacks=[ticks])
+    network.fit(**training.batches(recipe, x, y, job["seed"]), verbose=0, callbacks=[ticks])
 
 
 def train_torch(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock: Clock) -> None:

@@ -78,7 +78,7 @@ def execute(
         kernel_manager_class=ThisPython,
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
-        on_cell_complete=report if on_cell else None,
+        on_cell_executed=report if on_cell else None,
     )
     environment = {k: v for k, v in os.environ.items() if k != "MNIST_CNN_QUICK"}
     # What cells write to stderr is captured all the same; this is the kernel's own start-up noise.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -129,15 +131,8 @@ def train(
     runtime.set_seed(seed)
     network = model.build_model(recipe.output_activation)
     compile_model(network, recipe, len(x_train))
-    if recipe.max_shift or recipe.epochs != int(recipe.epochs):
-        batches = shifted_batches(recipe, x_train, y_train, seed)
-        inputs, epochs = {"x": batches}, batches.epochs
-    else:
-        inputs = {"x": x_train, "y": y_train, "batch_size": recipe.batch_size}
-        epochs = int(recipe.epochs)
     fitted = network.fit(
-        **inputs,
-        epochs=epochs,
+        **batches(recipe, x_train, y_train, seed),
         validation_data=validation_data,
         callbacks=[progress_bar()] if progress else [],
         verbose=0,
@@ -166,43 +161,44 @@ def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
     )
 
 
+def batches(recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int) -> dict[str, Any]:
+    """Return the arguments of `fit` that say what it trains on, and for how long."""
+    if not recipe.max_shift and recipe.epochs == int(recipe.epochs):
+        return {
+            "x": images,
+            "y": targets,
+            "batch_size": recipe.batch_size,
+            "epochs": int(recipe.epochs),
+        }
+    epochs = math.ceil(recipe.epochs)
+    steps = max(1, round(recipe.epochs * len(images) / recipe.batch_size))
+    return {
+        "x": shifted_batches(recipe, images, targets, seed),
+        "epochs": epochs,  # equal parts, so that 1.2 epochs are shown as two
+        "steps_per_epoch": math.ceil(steps / epochs),
+        "shuffle": False,  # the batches are shuffled as they are drawn
+    }
+
+
 def shifted_batches(
     recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int
-) -> keras.utils.PyDataset:
-    """Return shuffled batches of `images`, each moved at random by up to ``recipe.max_shift``.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield shuffled batches without end, each image moved by up to ``recipe.max_shift`` pixels.
 
-    The windows of the padded images are a view: no shifted copy is kept. The dataset's ``epochs``
-    is the number of equal parts in which `fit` runs through it.
+    Every image comes once before any comes again. The windows of the padded images are a view: no
+    shifted copy is kept.
     """
-    import keras
-
-    class ShiftedBatches(keras.utils.PyDataset):
-        def __init__(self) -> None:
-            super().__init__()
-            self.epochs = int(np.ceil(recipe.epochs))
-            self.steps = max(1, round(recipe.epochs * len(images) / recipe.batch_size))
-            self.steps_an_epoch = -(-self.steps // self.epochs)
-            self.random = np.random.default_rng(seed)
-            passes = [self.random.permutation(len(images)) for _ in range(self.epochs + 1)]
-            self.order = np.concatenate(passes)
-            self.epoch = 0
-            border = recipe.max_shift
-            padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
-            self.windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
-
-        def __len__(self) -> int:
-            return self.steps_an_epoch
-
-        def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-            start = (self.epoch * self.steps_an_epoch + step) * recipe.batch_size
-            chosen = self.order[start : start + recipe.batch_size]
-            down, right = self.random.integers(0, 2 * recipe.max_shift + 1, (2, len(chosen)))
-            return self.windows[chosen, down, right][..., np.newaxis], targets[chosen]
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-
-    return ShiftedBatches()
+    random = np.random.default_rng(seed)
+    border = recipe.max_shift
+    padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
+    order = np.empty(0, int)
+    while True:
+        while len(order) < recipe.batch_size:
+            order = np.concatenate([order, random.permutation(len(images))])
+        chosen, order = np.split(order, [recipe.batch_size])
+        down, right = random.integers(0, 2 * border + 1, (2, len(chosen)))
+        yield windows[chosen, down, right][..., np.newaxis], targets[chosen]
 
 
 def progress_bar() -> keras.callbacks.Callback:

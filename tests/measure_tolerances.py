@@ -17,15 +17,22 @@ from pathlib import Path
 import nbformat
 
 from mnist_cnn import recording
-from mnist_cnn.compare import EXACT, Tolerance, compare_outputs, figure_distance, split_numbers
+from mnist_cnn.compare import (
+    EXACT,
+    Tolerance,
+    compare_outputs,
+    figure_distance,
+    normalise,
+    split_numbers,
+)
 from tests.plant_faults import holders
 
 ROOT = Path(__file__).parents[1]
 VARIANTS = {
-    "repeat": {},
     "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
-    "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "one CPU": {"PIN_TO_ONE_CPU": "1"},
+    "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "repeat": {},
 }
 
 
@@ -39,8 +46,9 @@ def run_variant(notebook, out):
 def spread(recorded, new):
     """Return the greatest absolute and relative move of a number, and of a figure."""
     absolute = relative = figure = 0.0
-    for (old, key), (out, _) in zip(holders(recorded), holders(new), strict=False):
-        numbers = zip(split_numbers(old[key])[1], split_numbers(out[key])[1], strict=False)
+    recorded, new = (nbformat.from_dict({"outputs": normalise(c.outputs)}) for c in (recorded, new))
+    for (old, key), (out, other) in zip(holders(recorded), holders(new), strict=False):
+        numbers = zip(split_numbers(old[key])[1], split_numbers(out[other])[1], strict=False)
         for a, b in numbers:
             absolute = max(absolute, abs(a - b))
             relative = max(relative, abs(a - b) / abs(a) if a else 0.0)
@@ -53,6 +61,9 @@ def spread(recorded, new):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument(
+        "--folder", type=Path, help="where the variants' trained models stay for the next call"
+    )
     parser.add_argument("--run", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -60,14 +71,14 @@ def main():
         return
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     results = {path: [] for path in paths}
-    for name, variables in VARIANTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder) / "notebooks"
-            work.mkdir()
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, variables in VARIANTS.items():
+            folder = (options.folder or Path(temporary)).absolute() / name.replace(" ", "-")
+            shutil.copytree(ROOT / "notebooks", folder / "notebooks", dirs_exist_ok=True)
             shutil.copy(ROOT / "pyproject.toml", folder)
-            shutil.copytree(ROOT / "benchmarks" / "results", Path(folder, "benchmarks", "results"))
             for path in paths:
-                copy, out = shutil.copy(path, work), Path(folder) / path.name
+                out = folder / path.name
+                copy = folder / "notebooks" / path.name
                 command = [sys.executable, "-m", "tests.measure_tolerances", "--run", copy, out]
                 done = subprocess.run(command, cwd=ROOT, env=os.environ | variables)
                 if done.returncode:
