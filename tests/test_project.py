@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mnist_cnn.compare import MARKER, Tolerance
+from mnist_cnn.exercises import EXERCISES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -151,15 +152,18 @@ def lines_of_code(path):
 
 
 def test_the_package_can_be_read_in_one_sitting():
-    # compare and recording are the checker's engine: the reader of the course does not meet them
+    # compare and recording are the checker's engine, which the reader of the course does not meet;
+    # exercises is nearly all a table of answers and hints; the last three are for teachers
     paths = (ROOT / "mnist_cnn").glob("*.py")
-    read = [path for path in paths if path.stem not in ("compare", "recording")]
+    left_out = ["compare", "recording", "exercises", "editions", "slides", "kit"]
+    read = [path for path in paths if path.stem not in left_out]
     counts = {path.name: lines_of_code(path) for path in read}
     assert sum(counts.values()) < 1_200, counts
 
 
 def test_no_module_imports_one_further_down_the_flow():
-    order = ["runtime", "data", "preprocess", "model", "training", "evaluation", "plots"]
+    flow = "runtime data preprocess model training evaluation plots exercises"
+    order = flow.split()
     for place, name in enumerate(order):
         text = (ROOT / "mnist_cnn" / f"{name}.py").read_text(encoding="utf-8")
         imported = set(re.findall(r"from mnist_cnn\.(\w+) import", text))
@@ -201,11 +205,53 @@ def test_a_chapters_anatomy(chapter):
     assert {neighbour.name for neighbour in neighbours} <= set(links)
 
 
+def exercise_section(cells):
+    """Return the slice of the cells from `## Exercises` to before `## What you now know`."""
+    starts = [
+        next(i for i, cell in enumerate(cells) if cell.source.startswith(heading))
+        for heading in ("## Exercises\n", "## What you now know\n")
+    ]
+    return slice(*starts)
+
+
 def test_a_chapter_is_short_enough(chapter):
     _, cells = chapter
-    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    section = exercise_section(cells)
+    lesson, summary = cells[: section.start], cells[section.stop :]
+    prose = [cell.source for cell in lesson + summary if cell.cell_type == "markdown"]
+    words = len(" ".join(prose).split())
     longest = max(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
-    assert len(cells) <= 50 and words <= 2_500 and longest <= 20
+    assert len(lesson) <= 50 and words <= 2_500 and longest <= 20
+
+
+def test_each_exercise_is_followed_by_its_solution(chapter):
+    path, cells = chapter
+    section = exercise_section(cells)
+    tags = [{"exercise", "solution"} & set(cell.metadata.get("tags", [])) for cell in cells]
+    exercises = [i for i, tag in enumerate(tags) if tag == {"exercise"}]
+    solutions = [i for i, tag in enumerate(tags) if tag == {"solution"}]
+    assert 3 <= len(exercises) <= 5 and solutions == [i + 1 for i in exercises]
+    for number, i in enumerate(exercises, start=1):
+        assert section.start < i < section.stop - 1
+        key = f"{path.stem[:2]}.{number}"
+        question, exercise, solution = cells[i - 1 : i + 2]
+        assert re.match(rf"### {re.escape(key)} · \S", question.source)
+        assert exercise.source == f'answer = ...\n\ncheck("{key}", answer)'
+        assert solution.source.startswith("# Solution\n")  # the line that JupyterLab shows folded
+        assert solution.source.endswith(f'\n\ncheck("{key}", answer)')
+        assert exercise.outputs[0].text.startswith(f"{key}: not answered yet")
+        assert f"{key}: correct" in solution.outputs[-1].text
+        assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+
+
+def test_every_exercise_that_can_be_checked_is_asked():
+    asked = [
+        cell.source
+        for path in CHAPTERS
+        for cell in nbformat.read(path, as_version=4).cells
+        if "exercise" in cell.metadata.get("tags", [])
+    ]
+    assert re.findall(r'check\("(.*?)"', "\n".join(asked)) == list(EXERCISES)
 
 
 def test_a_chapter_is_recorded_from_top_to_bottom(chapter):
