@@ -1,0 +1,94 @@
+"""The editions made from the one source: the student's without solutions, the instructor's whole.
+
+A cell tagged ``solution`` is for instructors, and so are speaker notes: the text under
+``slideshow.notes`` in the metadata of the cell that is shown while they are spoken.
+"""
+
+import copy
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from mnist_cnn.runtime import replacing
+
+
+def student(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without solutions, their outputs and speaker notes."""
+    edition = copy.deepcopy(notebook)
+    edition.cells = [cell for cell in edition.cells if not is_solution(cell)]
+    for cell in edition.cells:
+        cell.metadata.get("slideshow", {}).pop("notes", None)
+    return edition
+
+
+def instructor(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy that shows the solutions, and each speaker note in a cell of its own."""
+    edition = copy.deepcopy(notebook)
+    cells, edition.cells = edition.cells, []
+    for cell in cells:
+        if is_solution(cell):
+            cell.metadata.pop("jupyter", None)  # it hides the source
+        edition.cells.append(cell)
+        if notes := cell.metadata.get("slideshow", {}).pop("notes", None):
+            edition.cells.append(notes_cell(f"{cell.id}-notes", notes))
+    return edition
+
+
+EDITIONS = {"student": student, "instructor": instructor}
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    """Whether the cell holds the solution of an exercise."""
+    return "solution" in cell.metadata.get("tags", [])
+
+
+def notes_cell(identifier: str, notes: str) -> NotebookNode:
+    """Return a cell with speaker notes, as nbconvert's slides know it."""
+    return nbformat.v4.new_markdown_cell(
+        notes, id=identifier, metadata={"slideshow": {"slide_type": "notes"}}
+    )
+
+
+def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iterator[Path]:
+    """Write an edition of every chapter, and the pictures and files that chapters refer to.
+
+    Parameters
+    ----------
+    edition : {"student", "instructor"}
+    source : Path
+        The folder with the chapters.
+    out : Path
+        The folder to write to; it is made when missing.
+    strip : bool
+        Whether to leave the recorded outputs out.
+
+    Yields
+    ------
+    Path
+        Each notebook, as soon as it is written.
+
+    Raises
+    ------
+    ValueError
+        If `source` holds no chapters, or `out` is that folder or lies in it.
+    """
+    chapters = sorted(source.glob("*.ipynb"))
+    if not chapters:
+        raise ValueError(f"{source} holds no chapters: run this in the project's folder")
+    if out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"an edition must not be written into its source, {source}")
+    shutil.copytree(
+        source, out, ignore=shutil.ignore_patterns("*.ipynb", "*.py", ".*"), dirs_exist_ok=True
+    )
+    for path in chapters:
+        notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
+        if strip:
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    cell.outputs, cell.execution_count = [], None
+        with replacing(out / path.name) as temporary:
+            nbformat.write(notebook, temporary)
+        yield out / path.name
