@@ -1,0 +1,255 @@
+"""Slides from the chapters: one HTML file each that needs no network, for a browser and for print.
+
+How a chapter is cut is said in the metadata of its cells, under ``slideshow``:
+
+``slide_type``
+    nbconvert's own: ``slide``, ``subslide``, ``fragment``, ``skip``, ``notes``, or none to go on.
+``slide``
+    What is projected instead of a Markdown cell's text, which becomes the speaker notes.
+``notes``
+    More speaker notes.
+"""
+
+import base64
+import copy
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+import nbformat
+from nbconvert import SlidesExporter
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from mnist_cnn.editions import is_solution, notes_cell
+from mnist_cnn.runtime import replacing
+
+ASSETS = Path(__file__).parent / "assets" / "slides"
+FONTS = {
+    "source-sans-pro-regular.woff": (400, "normal"),
+    "source-sans-pro-italic.woff": (400, "italic"),
+    "source-sans-pro-semibold.woff": (600, "normal"),
+    "source-sans-pro-semibolditalic.woff": (600, "italic"),
+}
+# Wheels that carry reveal.js 5.2 and MathJax 3.2; they are read, not installed, since the packages
+# around them (Sphinx, Django) are of no use here: SHA-256, folder inside, files.
+LIBRARIES = [
+    (
+        "sphinx_revealjs-3.2.1-py3-none-any.whl",
+        "805bed3ca459346e0f01967d5ed1c40d6b7b917de1541e1e4566c8341fe7017b",
+        "sphinx_revealjs/_static/revealjs",
+        [
+            "dist/reveal.css",
+            "dist/reveal.js",
+            "plugin/notes/notes.js",
+            *(f"dist/theme/fonts/source-sans-pro/{font}" for font in FONTS),
+        ],
+    ),
+    (
+        "django_static_mathjax-3.2.2.1-py3-none-any.whl",
+        "05ad109fd9e5d9d380c76389689b7f523e9ccb7f7a85c1eb962c7564eac7601d",
+        "mathjax/static/mathjax/es5",
+        ["tex-svg.js"],
+    ),
+]
+# Code and what it prints share a slide up to so many lines; more would be too small to read, and
+# longer lines are broken.
+LINES, COLUMNS = 20, 100
+FIGURE_LINES = 12
+
+
+def cut(notebook: NotebookNode) -> NotebookNode:
+    """Return the chapter as it is projected: one cell for each thing that appears by itself.
+
+    What a cell prints is uncovered after its code, so that the class can predict it; a figure has
+    a slide of its own. Solutions are left out.
+    """
+    deck = copy.deepcopy(notebook)
+    cells, deck.cells = deck.cells, []
+    heading = ""
+    for cell in cells:
+        show = cell.metadata.setdefault("slideshow", NotebookNode())
+        if is_solution(cell) or show.get("slide_type") == "skip":
+            continue
+        notes = show.pop("notes", "")
+        if cell.cell_type == "markdown":
+            if "slide" in show:
+                before, text = _at_first_heading(cell.source)
+                if before and deck.cells:  # it is said to what was shown before
+                    deck.cells.append(notes_cell(f"{cell.id}-before", before))
+                cell.source, notes = show.slide, f"{text}\n\n{notes}"
+            # A link to another chapter leads to its slides.
+            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
+        own = re.match("#{1,2} (.+)", cell.source) if cell.cell_type == "markdown" else None
+        heading = own[1] if own else heading
+        cell.metadata.slides = NotebookNode(heading="" if own else heading)
+        pieces = [cell] if cell.cell_type == "markdown" else _pieces(cell)
+        if notes.strip():
+            pieces.insert(1, notes_cell(f"{cell.id}-notes", notes))  # to what is shown at once
+        deck.cells += pieces
+    return deck
+
+
+def _at_first_heading(text: str) -> tuple[str, str]:
+    """Return what stands before a text's first heading, and the rest; all of it without one."""
+    found = re.search("^#", text, re.MULTILINE)
+    return (text[: found.start()], text[found.start() :]) if found else ("", text)
+
+
+def _pieces(cell: NotebookNode) -> list[NotebookNode]:
+    """Return a code cell's source, printed outputs and figures as cells that say where they go."""
+    parts = [{"outputs": []}] if cell.metadata.slideshow.get("slide") != "output" else []
+    parts += [{"source": "", "outputs": [output]} for output in cell.outputs]
+    slides: list[list[NotebookNode]] = [[]]
+    for number, part in enumerate(parts):
+        part = copy.deepcopy(NotebookNode(cell | part | {"id": f"{cell.id}-{number}"}))
+        shown = slides[-1]
+        after_code = bool(shown and shown[0].source)
+        full = sum(map(_lines, [*shown, part])) > LINES
+        if shown and (full or (after_code and _is_figure(part))):
+            part.metadata.slideshow.slide_type = "subslide"
+            slides.append([])
+        elif shown:
+            part.metadata.slideshow.slide_type = "fragment" if after_code else "-"
+        slides[-1].append(part)
+    for parts in filter(None, slides):
+        size = {
+            "columns": min(COLUMNS, max(len(line) for p in parts for line in _text(p).split("\n"))),
+            "rows": sum(map(_lines, parts)),
+        }
+        for part in parts:
+            part.metadata.slides |= size
+    return [part for parts in slides for part in parts]
+
+
+def _is_figure(part: NotebookNode) -> bool:
+    return any("image/png" in output.get("data", {}) for output in part.outputs)
+
+
+def _text(part: NotebookNode) -> str:
+    if part.outputs and not _is_figure(part):
+        (output,) = part.outputs
+        return (output.get("text") or output.data.get("text/plain", "")).rstrip("\n")
+    return part.source
+
+
+def _lines(part: NotebookNode) -> int:
+    return FIGURE_LINES if _is_figure(part) else _text(part).count("\n") + 1
+
+
+def export(notebook: NotebookNode, folder: Path, libraries: dict[str, bytes]) -> str:
+    """Return the chapter's slides as one HTML page.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The chapter, with its recorded outputs.
+    folder : Path
+        Where its pictures are.
+    libraries : dict of str to bytes
+        What `fetch` returns.
+
+    Returns
+    -------
+    str
+        A page that asks nothing of the network.
+    """
+    exporter = SlidesExporter(
+        template_name=ASSETS.name,
+        extra_template_basedirs=[str(ASSETS.parent)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+        embed_images=True,
+    )
+    styles = [libraries["reveal.css"].decode(), *_fonts(libraries)]
+    styles += [HtmlFormatter().get_style_defs(".highlight"), _asset("slides.css")]
+    names = ("reveal.js", "notes.js", "tex-svg.js")
+    scripts = [_asset("start.js"), *(libraries[name].decode() for name in names)]
+    # A page's script ends at the first of these, even inside a string of it.
+    script = re.sub("<(?=/script|!--)", r"\\x3c", "\n;".join(scripts), flags=re.IGNORECASE)
+    deck = cut(notebook)
+    title = re.sub("^# ", "", deck.cells[0].source.partition("\n")[0])
+    page, _ = exporter.from_notebook_node(
+        deck,
+        {
+            "metadata": {"path": str(folder)},
+            "slides": {"title": title, "css": "\n".join(styles), "javascript": script},
+        },
+    )
+    return page
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _fonts(libraries: dict[str, bytes]) -> Iterator[str]:
+    """Give the style rules that hold the fonts themselves."""
+    mono = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf").read_bytes()
+    faces = [("DejaVu Sans Mono", 400, "normal", mono)]
+    faces += [("Source Sans Pro", *face, libraries[font]) for font, face in FONTS.items()]
+    for family, weight, style, content in faces:
+        data = base64.b64encode(content).decode()
+        yield (
+            f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-style: {style}; '
+            f"src: url(data:font/opentype;base64,{data}); }}"
+        )
+
+
+def fetch(cache: Path) -> dict[str, bytes]:
+    """Return reveal.js, its notes plugin, MathJax and fonts; pip brings them the first time.
+
+    Parameters
+    ----------
+    cache : Path
+        The folder that keeps the wheels.
+
+    Returns
+    -------
+    dict of str to bytes
+        Each file under its own name.
+
+    Raises
+    ------
+    RuntimeError
+        If pip cannot bring a wheel, or brings another than the one meant.
+    """
+    found = {}
+    for wheel, digest, folder, files in LIBRARIES:
+        path = cache / wheel
+        if not path.exists():
+            _download(wheel, cache)
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise RuntimeError(f"{path} is not the file that the slides need: delete it, try again")
+        with zipfile.ZipFile(path) as archive:
+            found |= {Path(file).name: archive.read(f"{folder}/{file}") for file in files}
+    return found
+
+
+def _download(wheel: str, cache: Path) -> None:
+    name, version, *_ = wheel.split("-")
+    call = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    with replacing(cache / wheel) as temporary:
+        done = subprocess.run(
+            [*call, "--dest", temporary.parent, f"{name}=={version}"],
+            capture_output=True,
+            text=True,
+        )
+        if not temporary.exists():
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise RuntimeError(f"the slides need {wheel}, which pip could not bring: {reason}")
+
+
+def write(path: Path, out: Path, libraries: dict[str, bytes]) -> Path:
+    """Write a chapter's slides into the folder `out`, and return the file."""
+    page = export(nbformat.read(path, as_version=4), path.parent, libraries)
+    target = out / f"{path.stem}.html"
+    with replacing(target) as temporary:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+    return target
