@@ -441,3 +441,179 @@ def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
     panels["recall"].set(xlabel="digit", ylabel="share misread", xticks=range(len(recall)))
     figure.suptitle(title)
     return figure
+
+
+def _tile(ax: Axes, images: np.ndarray, columns: int, **options: object) -> None:
+    """Draw (n, height, width) images side by side, row after row, as one picture with gaps."""
+    gap = -(-images.shape[1] // 5)
+    height, width = images.shape[1] + gap, images.shape[2] + gap
+    sheet = np.full((-(-len(images) // columns) * height - gap, columns * width - gap), np.nan)
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * height, column * width
+        sheet[top : top + height - gap, left : left + width - gap] = image
+        corner = (left - 0.5, top - 0.5)
+        frame = {"fill": False, "edgecolor": "0.6", "lw": 0.6, "clip_on": False}
+        ax.add_patch(Rectangle(corner, width - gap, height - gap, **frame))
+    ax.imshow(sheet, **options)
+    ax.axis("off")
+
+
+def filter_grid(kernels: np.ndarray, title: str = "") -> Figure:
+    """Draw kernels in rows of eight on one scale: orange is positive, purple negative.
+
+    Parameters
+    ----------
+    kernels : (n, height, width) array
+    title : str
+    """
+    figure = Figure(figsize=(8, 0.8 * len(kernels) / 8 + 0.5), layout="constrained")
+    ax = figure.subplots()
+    limit = 1.3 * np.abs(kernels).max()
+    _tile(ax, kernels, columns=8, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    figure.colorbar(ax.images[0], label="weight", shrink=0.8)
+    ax.set_title(title)
+    return figure
+
+
+def feature_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
+    """Draw a digit and the maps of some layers, in rows of eight, a common scale a layer.
+
+    Parameters
+    ----------
+    digit : (28, 28) array, 0 for background
+    maps : mapping of str to (n, height, width) array, 0 or more
+        Titles and feature maps after ReLU.
+    """
+    figure = Figure(figsize=(8.5, 3.1 * len(maps)), layout="constrained")
+    axes = figure.subplots(len(maps), 2, width_ratios=[1, 3.5], squeeze=False)
+    for ax in axes[:, 0]:
+        ax.axis("off")
+    axes[0, 0].imshow(digit, vmax=1.5 * digit.max())
+    axes[0, 0].set_title("digit")
+    for ax, (title, values) in zip(axes[:, 1], maps.items(), strict=True):
+        _tile(ax, values, columns=8, cmap="Blues", vmin=0, vmax=values.max())
+        ax.set_title(title)
+    return figure
+
+
+def patch_rows(patches: np.ndarray, columns: int = 2) -> Figure:
+    """Draw for each filter the patches that excite it most, a row a filter.
+
+    Parameters
+    ----------
+    patches : (filters, n, height, width) array, 0 for background
+    columns : int
+        Rows of patches stand in so many columns, filled one after the other.
+    """
+    filters, count = patches.shape[:2]
+    rows = -(-filters // columns)
+    figure = Figure(figsize=(0.65 * count * columns, 0.68 * rows), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.1)
+    axes = figure.subplots(rows, columns, squeeze=False).T.ravel()
+    for ax, row in zip(axes, patches, strict=True):
+        _tile(ax, row, columns=count, cmap="Blues", vmin=0, vmax=1.9 * patches.max())
+    return figure
+
+
+def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
+    """Draw digits and, beside each, how much its pixels matter; outlines show where the ink is.
+
+    Parameters
+    ----------
+    digits : (n, 28, 28) array, 0 for background
+    maps : mapping of str to (n, 28, 28) array
+        Titles and maps: orange is positive, purple negative, each on its own scale.
+    """
+    figure = Figure(figsize=(1.9 * (len(maps) + 1), 1.9 * len(digits) + 0.3), layout="constrained")
+    axes = figure.subplots(len(digits), len(maps) + 1, squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for row, digit in zip(axes, digits, strict=True):
+        row[0].imshow(digit, vmax=1.5 * digit.max())
+    for column, (title, values) in zip(axes.T[1:], maps.items(), strict=True):
+        column[0].set_title(title)
+        for ax, digit, value in zip(column, digits, values, strict=True):
+            limit = 1.3 * np.abs(value).max()
+            ax.imshow(value, cmap="PuOr_r", vmin=-limit, vmax=limit)
+            ax.contour(digit, [digit.max() / 2], colors="0.4", linewidths=0.8)
+    return figure
+
+
+def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
+    """Draw images as points in the plane, each as its own digit in its class's colour.
+
+    Parameters
+    ----------
+    points : mapping of str to (n, 2) array
+        Titles and points, a panel each.
+    labels : (n,) array of integers, 0 to 9
+    """
+    colors = matplotlib.colormaps["tab10"]
+    figure = Figure(figsize=(5.2 * len(points), 4.7), layout="constrained")
+    axes = figure.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, (title, places) in zip(axes, points.items(), strict=True):
+        for digit in range(10):
+            x, y = places[labels == digit].T
+            ax.scatter(x, y, s=22, lw=0.3, color=colors(digit), marker=f"${digit}$")
+        ax.set(title=title, aspect="equal")
+        ax.axis("off")
+    return figure
+
+
+def before_and_after(pictures: Sequence[np.ndarray], digits: np.ndarray) -> Figure:
+    """Draw pictures of any size in a row, and below each what becomes of it.
+
+    Parameters
+    ----------
+    pictures : sequence of n (height, width) arrays of uint8, 255 for white
+    digits : (n, 28, 28, 1) array, 0 for background
+    """
+    figure = Figure(figsize=(1.25 * len(pictures), 2.6), layout="constrained")
+    axes = figure.subplots(2, len(pictures), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for (above, below), picture, digit in zip(axes.T, pictures, digits, strict=True):
+        above.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        below.imshow(digit[..., 0])
+    return figure
+
+
+def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
+    """Draw a picture with a numbered box around each digit.
+
+    Parameters
+    ----------
+    picture : (height, width) array of uint8, 255 for white
+    boxes : (n, 4) array, 0 to 1
+        As `pictures.digits_from_image` returns them.
+    """
+    height, width = picture.shape
+    figure = Figure(figsize=(8, 8 * height / width), layout="constrained")
+    ax = figure.subplots()
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    ax.axis("off")
+    for number, box in enumerate(boxes * (width, height, width, height), start=1):
+        left, top, right, bottom = box
+        size = right - left, bottom - top
+        ax.add_patch(Rectangle((left, top), *size, fill=False, color=COLORS[1], lw=1.5))
+        ax.text(left, top - 3, number, color=COLORS[1])
+    return figure
+
+
+def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw the share of mistakes among the answers against the share of answers given.
+
+    Parameters
+    ----------
+    curves : mapping of str to (coverage, risk)
+        Two arrays of the same length, 0 to 1, under the name of what was read.
+    """
+    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    ax = figure.subplots()
+    for (name, (coverage, risk)), style in zip(curves.items(), ("-", "--", ":"), strict=False):
+        ax.plot(coverage, risk, ls=style, label=name)
+    ax.set(xlabel="coverage: share answered", ylabel="risk: share of answers wrong", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return figure

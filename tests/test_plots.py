@@ -91,3 +91,66 @@ def test_confusion_heatmap_writes_every_count_and_shades_mistakes():
     assert np.array_equal(shades, np.where(np.eye(10), 0, matrix))
     assert np.array_equal(matrix, before)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit")
+
+
+def tiles(ax, columns, size):
+    """Cut what `_tile` drew into its pictures again, row after row."""
+    sheet = ax.images[0].get_array().filled(np.nan)
+    step = size + -(-size // 5)
+    cut = [
+        sheet[top : top + size, left : left + size]
+        for top in range(0, sheet.shape[0], step)
+        for left in range(0, sheet.shape[1], step)
+    ]
+    assert sheet.shape[1] == columns * step - (step - size)
+    return np.array(cut)
+
+
+def test_filter_grid_draws_every_kernel_on_one_scale():
+    kernels = np.random.default_rng(0).normal(size=(16, 3, 3))
+    ax, bar = plots.filter_grid(kernels).axes
+    assert np.array_equal(tiles(ax, 8, 3), kernels)
+    low, high = ax.images[0].get_clim()
+    assert low == -high and high > np.abs(kernels).max()
+    assert bar.get_ylabel() == "weight"
+
+
+def test_feature_maps_draw_the_digit_and_every_map(mnist):
+    maps = {name: np.random.default_rng(0).random((16, n, n)) for name, n in [("a", 26), ("b", 11)]}
+    figure = plots.feature_maps(mnist[0][0][0], maps)
+    digit, first, empty, second = figure.axes
+    assert np.array_equal(digit.images[0].get_array(), mnist[0][0][0]) and not empty.images
+    for ax, (title, values) in zip((first, second), maps.items(), strict=True):
+        assert ax.get_title() == title
+        assert np.array_equal(tiles(ax, 8, values.shape[1]), values)
+        assert ax.images[0].get_clim() == (0, values.max())
+
+
+def test_patch_rows_give_each_filter_a_row_down_the_first_column_then_the_next():
+    patches = np.random.default_rng(0).random((4, 6, 8, 8))
+    axes = plots.patch_rows(patches).axes
+    for ax, filter_index in zip(axes, (0, 2, 1, 3), strict=True):
+        assert np.array_equal(tiles(ax, 6, 8), patches[filter_index])
+    assert len({ax.images[0].get_clim() for ax in axes}) == 1
+
+
+def test_relevance_draws_each_map_beside_its_digit_with_zero_in_the_middle(mnist):
+    digits = mnist[0][0][:2]
+    maps = {name: np.random.default_rng(i).normal(size=(2, 28, 28)) for i, name in enumerate("ab")}
+    figure = plots.relevance(digits, maps)
+    rows = np.array(figure.axes).reshape(2, 3)
+    assert [ax.get_title() for ax in rows[0]] == ["", "a", "b"]
+    for row, digit, *values in zip(rows, digits, *maps.values(), strict=True):
+        for ax, picture in zip(row, (digit, *values), strict=True):
+            assert np.array_equal(ax.images[0].get_array(), picture)
+        assert all(sum(ax.images[0].get_clim()) == 0 for ax in row[1:])
+
+
+def test_projections_draw_every_point_with_its_class():
+    labels = np.arange(30) % 10
+    points = {name: np.random.default_rng(i).normal(size=(30, 2)) for i, name in enumerate("ab")}
+    figure = plots.projections(points, labels)
+    for ax, (title, places) in zip(figure.axes, points.items(), strict=True):
+        assert ax.get_title() == title
+        for digit, dots in enumerate(ax.collections):
+            assert np.array_equal(dots.get_offsets(), places[labels == digit])

@@ -158,7 +158,7 @@ def test_the_package_can_be_read_in_one_sitting():
     left_out = ["compare", "recording", "exercises", "editions", "slides", "kit"]
     read = [path for path in paths if path.stem not in left_out]
     counts = {path.name: lines_of_code(path) for path in read}
-    assert sum(counts.values()) < 1_200, counts
+    assert sum(counts.values()) < 1_400, counts
 
 
 def test_no_module_imports_one_further_down_the_flow():
@@ -200,9 +200,8 @@ def test_a_chapters_anatomy(chapter):
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
     links = re.findall(r"\]\(([^)#:]+\.ipynb)\)", text)
     assert all((path.parent / link).exists() or link > path.name for link in links), links
-    place = CHAPTERS.index(path)
-    neighbours = CHAPTERS[place + 1 : place + 2] + CHAPTERS[max(0, place - 1) : place]
-    assert {neighbour.name for neighbour in neighbours} <= set(links)
+    neighbours = {p.name for p in CHAPTERS if abs(int(p.stem[:2]) - int(number)) == 1}
+    assert neighbours <= set(links)
 
 
 def exercise_section(cells):
