@@ -135,3 +135,32 @@ def test_the_readme_quotes_the_replicas():
         for step, (one, two) in enumerate(zip(*losses, strict=True), start=1)
     ]
     assert np.abs(np.diff(losses, axis=0)).max() < 1e-5
+
+
+def test_the_pages_quote_the_contest():
+    rows = {row["name"]: row for row in result("compare.json")["summary"]}
+    assert table("recipe") == [
+        [
+            f"`{name}`" if name in ("article", "fast") else name,
+            f"{row['epochs']:g}",
+            f"{row['accuracy']:.4f}",
+            f"{row['lowest_accuracy']:.4f}",
+            f"{row['seconds']:.1f}",
+            f"{row['cpu_seconds']:.1f}",
+            f"{row['article_over_this']:.1f}",
+            f"{row['over_floor']:.1f}" if "over_floor" in row else "–",
+            f"{row['peak_mb']:,.0f}",
+        ]
+        for name, row in rows.items()
+    ]
+    readme = (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+    times = round(rows["fast"]["article_over_this"])
+    assert f"{times} times faster" in " ".join(readme.split())
+
+
+def test_fast_is_as_good_as_the_article_in_a_tenth_of_its_time():
+    """The recorded contest, five seeds: what the recipe was made for."""
+    article, fast = result("compare.json")["summary"][:2]
+    assert (article["name"], fast["name"], fast["runs"]) == ("article", "fast", 5)
+    assert fast["lowest_accuracy"] >= 0.9927
+    assert fast["seconds"] <= article["seconds"] / 10
