@@ -82,6 +82,34 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument("--update", action="store_true", help="rewrite the recorded outputs")
     notebooks.set_defaults(run=_notebooks)
 
+    edition = commands.add_parser("edition", help="the chapters without or with solutions shown")
+    edition.add_argument("edition", choices=("student", "instructor"))
+    edition.add_argument("out", type=Path, metavar="OUT")
+    edition.add_argument("--strip", action="store_true", help="leave the recorded outputs out")
+    edition.set_defaults(run=_edition)
+
+    slides = commands.add_parser("slides", help="a chapter's slides as one file for a browser")
+    slides.add_argument("names", nargs="*", metavar="NAME", help="03, 03_conv_pool_model, path")
+    slides.add_argument("--out", type=Path, metavar="DIR", help="default: build/slides")
+    slides.set_defaults(run=_slides)
+
+    kit = commands.add_parser("kit", help="a folder that installs all of it without internet")
+    kit.add_argument("out", type=Path, metavar="OUT")
+    kit.add_argument(
+        "--platform",
+        nargs="+",
+        choices=("windows", "macos", "linux"),
+        default=[{"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")],
+        help="of the room's computers; default: this one's",
+    )
+    kit.add_argument(
+        "--python",
+        choices=("3.11", "3.12", "3.13"),
+        default=".".join(map(str, sys.version_info[:2])),
+        help="of the room's computers; default: this one's",
+    )
+    kit.set_defaults(run=_kit)
+
     info = commands.add_parser("info", help="versions and machine, for a bug report")
     info.set_defaults(run=_info)
     return parser
@@ -222,21 +250,23 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from mnist_cnn.pictures import digit_from_image
+    from mnist_cnn.pictures import digits_from_image
 
     network = _load_model(arguments.model)
     found, code = [], 0
     for file in arguments.images:
         try:
-            probabilities = _probabilities(network, digit_from_image(file)[np.newaxis])[0]
+            probabilities = _probabilities(network, digits_from_image(file)[1])
         except (OSError, ValueError) as error:
             _complain(error, file)
             code = 2
             continue
-        digit = int(probabilities.argmax())
-        found.append({"file": file, "digit": digit, "probability": float(probabilities[digit])})
+        digits, highest = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
+        pairs = zip(digits, highest, strict=True)
+        found += [{"file": file, "digit": digit, "probability": p} for digit, p in pairs]
         if not arguments.json:
-            print(f"{file}: {digit}, probability {probabilities[digit]:.3f}", flush=True)
+            lowest = "lowest probability" if len(digits) > 1 else "probability"
+            print(f"{file}: {' '.join(map(str, digits))}, {lowest} {min(highest):.3f}", flush=True)
     if arguments.json:
         print(json.dumps(found, indent=1))
     elif found and network.layers[-1].activation.__name__ == "sigmoid":
@@ -302,6 +332,38 @@ def _find_chapters(folder: Path, names: list[str]) -> list[Path]:
             raise ValueError(f"no chapter is called {name}; {folder} holds: {known}")
         found += named
     return found or chapters
+
+
+def _edition(arguments: argparse.Namespace) -> int:
+    from mnist_cnn import editions
+
+    source = runtime.artifacts_dir().parent / "notebooks"
+    for path in editions.write(arguments.edition, source, arguments.out, strip=arguments.strip):
+        print(path)
+    return 0
+
+
+def _slides(arguments: argparse.Namespace) -> int:
+    from mnist_cnn import slides
+
+    root = runtime.artifacts_dir().parent
+    chapters = _find_chapters(root / "notebooks", arguments.names)
+    libraries = slides.fetch(root / "build" / "libraries")
+    for path in chapters:
+        print(slides.write(path, arguments.out or root / "build" / "slides", libraries), flush=True)
+    return 0
+
+
+def _kit(arguments: argparse.Namespace) -> int:
+    from mnist_cnn import kit
+
+    root = runtime.artifacts_dir().parent
+    if not (root / "requirements.lock").exists():
+        raise ValueError(f"{root} holds no requirements.lock: run this in the project's folder")
+    kit.write(root, arguments.out, arguments.platform, arguments.python)
+    size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
+    print(f"{arguments.out}: {size / 1e6:.0f} MB; begin with {arguments.out / 'INSTALL.txt'}")
+    return 0
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -117,6 +117,33 @@ def test_predict_does_the_others_after_a_bad_file(run, capsys):
     assert capsys.readouterr().out == f"7.png: 7, probability {found[0]['probability']:.3f}\n"
 
 
+def test_predict_reads_several_digits_from_left_to_right(run, capsys):
+    out, _ = run
+    _, (images, _) = data.load_mnist()
+    single = []
+    for name, image in zip(("a.png", "b.png", "c.png"), images, strict=False):
+        Image.fromarray(image).resize((280, 280)).save(name)
+        single.append(name)
+    row = np.concatenate([np.asarray(Image.open(name)) for name in single], axis=1)
+    Image.fromarray(row).save("row.png")
+    assert main(["predict", *single, "row.png", "--model", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [entry["file"] for entry in found] == single + ["row.png"] * 3
+    assert [entry["digit"] for entry in found[:3]] == [entry["digit"] for entry in found[3:]]
+
+    assert main(["predict", "row.png", "--model", str(out)]) == 0
+    digits = " ".join(str(entry["digit"]) for entry in found[3:])
+    lowest = min(entry["probability"] for entry in found[3:])
+    assert capsys.readouterr().out == f"row.png: {digits}, lowest probability {lowest:.3f}\n"
+
+
+def test_predict_refuses_a_decompression_bomb(capsys):
+    model.build_model().save("first.keras")
+    Image.new("1", (30_000, 30_000)).save("bomb.png")
+    error = refused(capsys, "predict", "bomb.png", "--model", "first.keras")
+    assert error == "mnist-cnn: bomb.png has more than 50,000,000 pixels\n"
+
+
 def test_predict_tells_that_a_sigmoids_scores_are_no_probabilities(capsys):
     runtime.set_seed(0)
     model.build_model("sigmoid").save("sigmoid.keras")

@@ -1,12 +1,17 @@
 """Pictures from outside become input the way MNIST was made, or are refused with a reason."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mnist_cnn import data, pictures
-from mnist_cnn.pictures import digit_from_image, otsu_threshold
+from mnist_cnn.pictures import digit_from_image, digits_from_image, otsu_threshold, photograph
+
+EXAMPLES = sorted((Path(__file__).parent / "pictures").glob("[0-9]-*.png"))  # see draw.py there
+ROW = Path(__file__).parent / "pictures" / "1740359-row.png"
 
 
 def draw_seven(size=(600, 800), ink=30, paper=200, width=50, shade=0.0, noise=0.0):
@@ -34,9 +39,9 @@ def test_enlarged_mnist_images_pass_nearly_unchanged():
     _, (images, _) = data.load_mnist()
     distances = [
         np.abs(digit_from_image(np.kron(image, np.ones((10, 10), "uint8")))[..., 0] - image / 255)
-        for image in images[:100]
+        for image in images[:200]
     ]
-    assert sum(distance.mean() < 0.005 for distance in distances) >= 90
+    assert sum(distance.mean() < 0.005 for distance in distances) >= 196
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,99 @@ def test_a_picture_given_is_not_changed():
     before = picture.tobytes()
     digit_from_image(picture)
     assert (picture.size, picture.tobytes()) == ((1200, 1500), before)
+
+
+def edge_and_stroke_width(digit):
+    ink = np.kron(digit[..., 0], np.ones((5, 5)))
+    slope = np.hypot(*np.gradient(ndimage.gaussian_filter(ink, 1)))
+    return slope.sum() / (slope**2).sum() / 5, 2 * ink.sum() / slope.sum() / 5
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_example_pictures_become_input_like_mnist(path):
+    digit = digit_from_image(path)
+    rows, columns = (np.flatnonzero(digit.any(axis=axis)) for axis in ((1, 2), (0, 2)))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert ndimage.center_of_mass(digit[..., 0]) == pytest.approx((14, 14), abs=0.51)
+    assert digit.max() == 1 and 0.05 < digit.mean() < 0.25
+    edge, stroke = edge_and_stroke_width(digit)
+    assert edge < 2 and 1.4 < stroke < 4.2
+
+
+def test_there_is_an_example_of_every_kind():
+    kinds = "off-centre thin thick inverted rotated tiny transparent photo"
+    assert sorted(path.stem[2:] for path in EXAMPLES) == sorted(kinds.split())
+
+
+def test_a_blank_photograph_is_refused():
+    with pytest.raises(ValueError, match="blank"):
+        digit_from_image(ROW.with_name("blank.png"))
+
+
+@pytest.mark.parametrize("width", [3, 120], ids=["thin", "thick"])
+def test_the_pen_may_be_thin_or_thick(width, seven):
+    digit = digit_from_image(draw_seven(width=width))
+    assert 1.4 < edge_and_stroke_width(digit)[1] < 4.2
+    both = [ndimage.gaussian_filter(image[..., 0], 2).ravel() for image in (digit, seven)]
+    assert np.corrcoef(*both)[0, 1] > 0.85
+
+
+def test_a_row_is_read_from_left_to_right():
+    boxes, digits = digits_from_image(ROW)
+    assert (boxes.shape, digits.shape, digits.dtype) == ((7, 4), (7, 28, 28, 1), np.float32)
+    assert (np.diff(boxes[:, 0]) > 0).all() and (boxes >= 0).all() and (boxes <= 1).all()
+    assert (boxes[:, :2] < boxes[:, 2:]).all()
+    height, width = np.asarray(Image.open(ROW)).shape
+    for box, digit in zip(boxes, digits, strict=True):
+        left, top, right, bottom = np.round(box * [width, height, width, height]).astype(int)
+        assert 70 <= max(bottom - top, right - left) <= 110
+        assert digit[..., 0].sum(axis=1).max() > 1  # not empty
+
+
+def test_a_single_digit_has_one_box():
+    for path in EXAMPLES:
+        boxes, digits = digits_from_image(path)
+        assert len(boxes) == 1
+        np.testing.assert_array_equal(digits[0], digit_from_image(path))
+
+
+def bars(*boxes):
+    """Draw black boxes (left, top, right, bottom) on a white sheet of 300 × 200."""
+    sheet = np.full((200, 300), 255, "uint8")
+    for left, top, right, bottom in boxes:
+        sheet[top:bottom, left:right] = 0
+    return sheet
+
+
+def found(*boxes):
+    return np.round(digits_from_image(bars(*boxes))[0] * (300, 200, 300, 200)).astype(int).tolist()
+
+
+def test_a_loose_bar_belongs_to_its_digit():
+    body, bar, other = (40, 60, 80, 160), (70, 40, 100, 50), (150, 50, 200, 150)
+    assert found(body, bar, other) == [[40, 40, 100, 160], [150, 50, 200, 150]]
+
+
+def test_two_halves_above_each_other_are_one_digit():
+    assert found((40, 40, 100, 95), (45, 105, 110, 160)) == [[40, 40, 110, 160]]
+
+
+def test_slanted_neighbours_are_two_digits():
+    assert len(found((40, 40, 100, 150), (90, 155, 150, 199))) == 1  # too low for a digit
+    assert len(found((40, 40, 100, 100), (90, 105, 150, 165))) == 2
+
+
+def test_specks_are_no_digits():
+    assert found((40, 40, 60, 160), (250, 20, 255, 25)) == [[40, 40, 60, 160]]
+
+
+def test_a_photograph_depends_on_the_seed_alone():
+    digit = data.load_mnist()[1][0][0] / 255
+    first, again, other = photograph(digit, 0), photograph(digit, 0), photograph(digit, 1)
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.uint8 and first.shape[0] == first.shape[1]
+    assert all(90 <= len(photograph(digit, seed)) <= 260 for seed in range(20))
+    assert not np.array_equal(first[:90, :90], other[:90, :90])
 
 
 @pytest.mark.parametrize(

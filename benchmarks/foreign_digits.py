@@ -1,0 +1,85 @@
+"""How well a trained network reads handwriting that MNIST never saw.
+
+    python benchmarks/foreign_digits.py            the network of the recipe "best", a few minutes
+    python benchmarks/foreign_digits.py fast       another recipe's, or a saved model's path
+
+The 1,797 digits that scikit-learn ships, 8 × 8 pixels each, after a plain resize and after
+`digit_from_image`; the same as photographs; and 500 of MNIST's own test images, enlarged ten times.
+Prints a table and writes ``benchmarks/results/foreign_digits.json``.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from mnist_cnn import data, evaluation, pictures, preprocess, runtime, training
+
+RESULT = Path(__file__).parent / "results" / "foreign_digits.json"
+TARGETS = {"digit_from_image": 0.95, "photographs": 0.93, "enlarged MNIST unchanged": 0.98}
+# By how much an image may differ on average, where 1 is full ink, and still count as unchanged.
+UNCHANGED = 0.005
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("network", nargs="?", default="best", help="a recipe or a model's path")
+    name = parser.parse_args().network
+    network = load(name)
+    digits = load_digits()
+    ink, labels = digits.images / 16, digits.target
+    plain = [Image.fromarray(image.astype("float32")).resize((28, 28)) for image in ink]
+    careful = [pictures.digit_from_image(image) for image in ink]
+    photos = [pictures.photograph(image, seed) for seed, image in enumerate(ink)]
+    photographed = [pictures.digit_from_image(photo) for photo in photos]
+
+    _, (images, truth) = data.load_mnist()
+    images, truth = images[:500], truth[:500]
+    enlarged = np.stack(
+        [pictures.digit_from_image(np.kron(i, np.ones((10, 10), "u1"))) for i in images]
+    )
+    original = preprocess.prepare(images)
+    distance = np.abs(enlarged - original).mean(axis=(1, 2, 3))
+    rows = {
+        "plain resize": accuracy(network, np.clip(plain, 0, 1)[..., np.newaxis], labels),
+        "digit_from_image": accuracy(network, careful, labels),
+        "photographs": accuracy(network, photographed, labels),
+        "MNIST as it is": accuracy(network, original, truth),
+        "enlarged MNIST": accuracy(network, enlarged, truth),
+        "enlarged MNIST unchanged": float(np.mean(distance < UNCHANGED)),
+    }
+    for row, value in rows.items():
+        print(f"{row:26}{value:.4f}" + (f"  target {TARGETS[row]}" if row in TARGETS else ""))
+    result = {
+        "network": Path(name).name,
+        "machine": runtime.machine(),
+        "versions": runtime.versions(),
+        "shares": rows,
+    }
+    with runtime.replacing(RESULT) as path:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {RESULT}")
+
+
+def load(name: str):
+    """Return the network of a recipe, or of a file."""
+    if not name.endswith(".keras"):
+        return training.load_or_train(name)[0]
+    runtime.load_tensorflow()
+    import keras
+
+    return keras.saving.load_model(name, compile=False)
+
+
+def accuracy(network, inputs, labels) -> float:
+    """Return the share of the inputs that the network reads as their labels."""
+    scores = evaluation.predict_scores(network, np.asarray(inputs, "float32"))
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+if __name__ == "__main__":
+    main()
