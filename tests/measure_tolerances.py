@@ -18,7 +18,6 @@ import nbformat
 
 from mnist_cnn import recording
 from mnist_cnn.compare import (
-    EXACT,
     Tolerance,
     compare_outputs,
     figure_distance,
@@ -111,8 +110,7 @@ def report(path, runs):
                 print(f"| {path.stem} {number} | {tag} | {widest:.3g} | {name} | {margin} |")
         tolerance = Tolerance.from_tags(tags)
         for name, other in new.items():
-            allowed = EXACT if tolerance == Tolerance() else tolerance
-            if differs := compare_outputs(cell.outputs, other.outputs, allowed):
+            if differs := compare_outputs(cell.outputs, other.outputs, tolerance):
                 untagged.append(f"{path.stem}, cell {number}, {name}: {differs[0].what}")
     return untagged
 
