@@ -612,7 +612,8 @@ def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     ax = figure.subplots()
     for (name, (coverage, risk)), style in zip(curves.items(), ("-", "--", ":"), strict=False):
-        ax.plot(coverage, risk, ls=style, label=name)
+        drawn = coverage > 1 / 3  # a share of few answers is noise
+        ax.plot(coverage[drawn], risk[drawn], ls=style, label=name)
     ax.set(xlabel="coverage: share answered", ylabel="risk: share of answers wrong", ylim=(0, None))
     ax.grid(alpha=0.3)
     ax.legend()
