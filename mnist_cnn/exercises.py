@@ -416,4 +416,85 @@ EXERCISES = {
             ("c", "Most of a large square is paper; but how much ink does it take in all?"),
         ),
     ),
+    "08.1": Exercise(
+        right=5.91,
+        why="Two networks ten errors apart may be equally good; on the same images, a little less.",
+        hints=(
+            (35, "That is how many errors are to be expected; by how much does their number vary?"),
+            (34.9, "That is the variance. Its square root has the unit of a count."),
+            (Between(0, 0.1), "That is for the share of errors; their number is asked for."),
+            (99.8, "(1 − p) is not p: errors are rare, so the variance is about n · p."),
+        ),
+        otherwise="A count of n independent digits has the variance n · p · (1 − p).",
+        tolerance=0.05,
+    ),
+    "08.2": Exercise(
+        right=9,
+        why="Under both labels such an image would teach nothing. Vary only what keeps the label.",
+        hints=(
+            (6, "Look at one of them with `plots.digit_grid`: were they turned at all?"),
+            (0, "Some are; count all answers with `np.bincount` and take the most frequent."),
+        ),
+        otherwise="Take the images whose label is 6, and count what the network says to them.",
+    ),
+    "08.3": Exercise(
+        right=896,
+        why="They follow the batches by themselves, 2 · (32 + 64 + 96 + 256).",
+        hints=(
+            (1792, "That is all four numbers a channel; γ and β are trained."),
+            (448, "That is one number a channel: mean *and* variance are kept."),
+            (8, "That is the number of arrays; count the numbers in them."),
+            (306_858, "That is what *is* trained."),
+        ),
+        otherwise="Add up the channels of the four convolutions; two numbers each.",
+    ),
+    "08.4": Exercise(
+        right=4,
+        why="So pool first: the largest of four stays the largest when all are scaled alike.",
+        hints=(
+            (2, "The pooling halves the rows *and* the columns."),
+            (0.25, "That is the inverse: how many times as many *before* the pooling?"),
+            (18_432, "That is the number before the pooling; divide by that behind it."),
+        ),
+        otherwise="Compare the shapes in front of the first pooling and behind it.",
+    ),
+    "09.1": Exercise(
+        right=(3, -2),
+        why="2.7 and −1.8, rounded: a pixel is the least step that leaves the image sharp.",
+        hints=(
+            ((-3, 2), "The signs are the other way round: it must go down and to the left."),
+            ((-2, 3), "Rows first, then columns."),
+            ((2, -2), "MNIST's digits sit on pixel 14, not on the middle at 13.5."),
+            ((2.7, -1.8), "Whole pixels: between them the image would have to be drawn anew."),
+            ((3, 2), "The column must become smaller: a move to the left is negative."),
+        ),
+        otherwise="Subtract the centre of mass from 14, row and column each, and round.",
+        tolerance=0.01,
+    ),
+    "09.2": Exercise(
+        right=0,
+        why="It looks nearly the same from all sides. The 1s are lost: none was ever shown lying.",
+        hints=(
+            (1, "A lying 1 is a dash, which is no digit. Count right answers, digit by digit."),
+            (8, "Two loops side by side are no 8 any more."),
+        ),
+        otherwise="Compute the share of right answers for each label, and take the highest.",
+    ),
+    "09.3": Exercise(
+        right=Between(0, 0.4),
+        why="Near guessing: a network knows ink on empty ground only. So exchange first.",
+        hints=(
+            (Between(0.9, 1), "That looks like `careful` itself; exchange ink and paper first."),
+            (Between(1, 100), PERCENT[1]),
+        ),
+        otherwise="Let `read` read `1 - careful`, and compare with `labels`.",
+    ),
+    "09.4": Exercise(
+        right="b",
+        why="Where the highest score is low, the second highest is high: two views of one doubt.",
+        hints=(
+            ("a", "Does it? Compare the shares of answered letters at the same coverage."),
+            ("c", "Print `np.sort(read(letters), axis=1)[:, -2:]`: is the second highest 0?"),
+        ),
+    ),
 }

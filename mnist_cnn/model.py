@@ -1,4 +1,4 @@
-"""The network of the series, and the arithmetic of its shapes and sizes."""
+"""The networks of the series, and the arithmetic of their shapes and sizes."""
 
 from __future__ import annotations
 
@@ -48,6 +48,52 @@ def build_model(output_activation: Literal["softmax", "sigmoid"] = "softmax") ->
             layers.Flatten(),
             layers.Dense(800, activation="relu"),
             layers.Dense(10, activation=output_activation),
+        ]
+    )
+
+
+def build_better_model(dropout: float = 0.2) -> keras.Sequential:
+    """Build the network of the recipe "best": four convolutions, each batch-normalised.
+
+    Where a convolution is pooled, the pool comes first: the normalisation then has a quarter of
+    the values to work on.
+
+    Parameters
+    ----------
+    dropout : float
+        Share (0 to below 1) of the last features that each training step leaves out.
+
+    Returns
+    -------
+    keras.Sequential
+        Not compiled; input (n, 28, 28, 1) float32 in 0–1, output (n, 10); 307,754 parameters.
+    """
+    from mnist_cnn import runtime
+
+    runtime.load_tensorflow()
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            layers.Input(shape=INPUT_SHAPE),
+            layers.Conv2D(filters=32, kernel_size=(5, 5), use_bias=False),
+            layers.MaxPooling2D(pool_size=(2, 2)),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(filters=64, kernel_size=(3, 3), use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(filters=96, kernel_size=(3, 3), use_bias=False),
+            layers.MaxPooling2D(pool_size=(2, 2)),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(filters=256, kernel_size=(3, 3), use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dropout(dropout),
+            layers.Dense(10, activation="softmax"),
         ]
     )
 

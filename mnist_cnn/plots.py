@@ -146,11 +146,12 @@ def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Fi
 
     Parameters
     ----------
-    matrix : (10, 10) array of integers
+    matrix : (classes, classes) array of integers
         Rows are the true digits, columns the predicted ones.
     title : str
     """
-    figure = Figure(figsize=(7, 6.5), layout="constrained")
+    size = 0.6 * len(matrix)
+    figure = Figure(figsize=(size + 1, size + 0.5), layout="constrained")
     ax = figure.subplots()
     _draw_confusion(ax, matrix)
     ax.set_title(title)

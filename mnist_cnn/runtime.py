@@ -146,7 +146,7 @@ def artifacts_dir() -> Path:
 def source_fingerprint() -> str:
     """Return a hash of the modules that decide what a trained model is."""
     digest = hashlib.sha256()
-    for name in ("runtime", "data", "preprocess", "model", "training"):
+    for name in ("runtime", "data", "preprocess", "augmentation", "model", "training"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()
 

@@ -10,13 +10,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mnist_cnn import data, model, preprocess, runtime
+from mnist_cnn import augmentation, data, model, preprocess, runtime
 
 if TYPE_CHECKING:
     import keras
@@ -41,11 +41,20 @@ class Recipe:
         0 along a cosine. None keeps the rate constant.
     label_smoothing : float
         Share of the target (0 to 1) spread evenly over the classes.
-    max_shift : int
-        Each image is moved at random by up to so many pixels along each axis, anew each epoch.
+    max_shift : float
+        Each image is moved at random by up to so many pixels along each axis, anew each epoch;
+        whole pixels where nothing but the place is varied.
+    max_rotation : float
+        Each image is turned at random by up to so many degrees, either way.
+    max_zoom : float
+        Each image is zoomed at random by up to this share of its size (0 to below 1).
+    max_shear : float
+        Each image is slanted at random by up to so many pixels to the side for a pixel down.
     beta_2 : float
         How long Adam remembers squared gradients, 0 to 1; a short run wants a short memory.
     output_activation : {"softmax", "sigmoid"}
+        The article's network only; the better one ends in a softmax.
+    network : {"article", "better"}
     """
 
     epochs: float = 10
@@ -53,9 +62,13 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup: float | None = None
     label_smoothing: float = 0.0
-    max_shift: int = 0
+    max_shift: float = 0
+    max_rotation: float = 0.0
+    max_zoom: float = 0.0
+    max_shear: float = 0.0
     beta_2: float = 0.999
     output_activation: Literal["softmax", "sigmoid"] = "softmax"
+    network: Literal["article", "better"] = "article"
 
     def __post_init__(self) -> None:
         """Refuse values that no run could follow."""
@@ -65,12 +78,23 @@ class Recipe:
                 raise ValueError(f"{name} must be above 0, not {value!r}")
         if self.batch_size != int(self.batch_size) or self.batch_size < 1:
             raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
-        if self.max_shift != int(self.max_shift) or self.max_shift < 0:
-            raise ValueError(f"max_shift must be an integer of at least 0, not {self.max_shift!r}")
-        for name in ("warmup", "label_smoothing", "beta_2"):
+        if not 0 <= self.max_shift < 28:
+            raise ValueError(f"max_shift must be from 0 to below 28, not {self.max_shift!r}")
+        if self.max_shift % 1 and not self.warps:
+            raise ValueError(
+                f"max_shift must be an integer where images are only moved, not {self.max_shift!r}"
+            )
+        if not 0 <= self.max_rotation <= 180:
+            raise ValueError(f"max_rotation must be from 0 to 180, not {self.max_rotation!r}")
+        for name in ("warmup", "label_smoothing", "max_zoom", "max_shear", "beta_2"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ValueError(f"{name} must be from 0 to below 1, not {value!r}")
+
+    @property
+    def warps(self) -> bool:
+        """Whether images are turned, zoomed or slanted, not only moved."""
+        return bool(self.max_rotation or self.max_zoom or self.max_shear)
 
 
 RECIPES = {
@@ -84,6 +108,18 @@ RECIPES = {
         max_shift=1,
         beta_2=0.95,
     ),
+    "best": Recipe(
+        epochs=12,
+        batch_size=64,
+        learning_rate=3e-3,
+        warmup=0.15,
+        label_smoothing=0.1,
+        max_shift=1.5,
+        max_rotation=10,
+        max_zoom=0.1,
+        max_shear=0.1,
+        network="better",
+    ),
 }
 
 
@@ -96,7 +132,7 @@ def train(
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
     progress: bool = True,
 ) -> tuple[keras.Model, History]:
-    """Train the article's network from scratch.
+    """Train a recipe's network from scratch.
 
     Parameters
     ----------
@@ -129,7 +165,7 @@ def train(
             f"not {np.shape(x_train)} and {np.shape(y_train)}"
         )
     runtime.set_seed(seed)
-    network = model.build_model(recipe.output_activation)
+    network = build_network(recipe)
     compile_model(network, recipe, len(x_train))
     fitted = network.fit(
         **batches(recipe, x_train, y_train, seed),
@@ -138,6 +174,13 @@ def train(
         verbose=0,
     )
     return network, {name: [float(v) for v in values] for name, values in fitted.history.items()}
+
+
+def build_network(recipe: Recipe) -> keras.Sequential:
+    """Return the network that the recipe trains, not compiled."""
+    if recipe.network == "better":
+        return model.build_better_model()
+    return model.build_model(recipe.output_activation)
 
 
 def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
@@ -163,7 +206,7 @@ def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
 
 def batches(recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int) -> dict[str, Any]:
     """Return the arguments of `fit` that say what it trains on, and for how long."""
-    if not recipe.max_shift and recipe.epochs == int(recipe.epochs):
+    if not recipe.max_shift and not recipe.warps and recipe.epochs == int(recipe.epochs):
         return {
             "x": images,
             "y": targets,
@@ -173,32 +216,61 @@ def batches(recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int) 
     epochs = math.ceil(recipe.epochs)
     steps = max(1, round(recipe.epochs * len(images) / recipe.batch_size))
     return {
-        "x": shifted_batches(recipe, images, targets, seed),
+        "x": varied_batches(recipe, images, targets, seed),
         "epochs": epochs,  # equal parts, so that 1.2 epochs are shown as two
         "steps_per_epoch": math.ceil(steps / epochs),
         "shuffle": False,  # the batches are shuffled as they are drawn
     }
 
 
-def shifted_batches(
+def varied_batches(
     recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield shuffled batches without end, each image moved by up to ``recipe.max_shift`` pixels.
+    """Yield shuffled batches without end, each image moved or warped as the recipe says.
 
-    Every image comes once before any comes again. The windows of the padded images are a view: no
-    shifted copy is kept.
+    Every image comes once before any comes again.
     """
     random = np.random.default_rng(seed)
-    border = recipe.max_shift
-    padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
+    vary = warping(recipe, images) if recipe.warps else shifting(recipe, images)
     order = np.empty(0, int)
     while True:
         while len(order) < recipe.batch_size:
             order = np.concatenate([order, random.permutation(len(images))])
         chosen, order = np.split(order, [recipe.batch_size])
+        yield vary(chosen, random), targets[chosen]
+
+
+def shifting(recipe: Recipe, images: np.ndarray) -> Callable[..., np.ndarray]:
+    """Return what gives the chosen images, each moved by whole pixels.
+
+    The windows of the padded images are a view: no moved copy is kept.
+    """
+    border = int(recipe.max_shift)
+    padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
+
+    def vary(chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
         down, right = random.integers(0, 2 * border + 1, (2, len(chosen)))
-        yield windows[chosen, down, right][..., np.newaxis], targets[chosen]
+        return windows[chosen, down, right][..., np.newaxis]
+
+    return vary
+
+
+def warping(recipe: Recipe, images: np.ndarray) -> Callable[..., np.ndarray]:
+    """Return what gives the chosen images, each moved, turned, zoomed and slanted."""
+
+    def vary(chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        maps = augmentation.random_maps(
+            random,
+            len(chosen),
+            max_shift=recipe.max_shift,
+            max_rotation=recipe.max_rotation,
+            max_zoom=recipe.max_zoom,
+            max_shear=recipe.max_shear,
+        )
+        return augmentation.warp(images[chosen], maps)
+
+    return vary
 
 
 def progress_bar() -> keras.callbacks.Callback:

@@ -23,6 +23,21 @@ def test_the_articles_sizes_and_parameters(keras):
     assert network.count_params() == sum(counts) == 658_378
 
 
+def test_the_better_networks_sizes_and_parameters(keras):
+    network = model.build_better_model()
+    sizes = [layer.output.shape[1:] for layer in network.layers if layer.weights]
+    assert sizes == [
+        *[(24, 24, 32), (12, 12, 32)],
+        *[(10, 10, 64)] * 2,
+        *[(8, 8, 96), (4, 4, 96)],
+        *[(2, 2, 256)] * 2,
+        (10,),
+    ]
+    counts = [layer.count_params() for layer in network.layers if layer.weights]
+    assert counts == [800, 128, 18_432, 256, 55_296, 384, 221_184, 1_024, 10_250]
+    assert network.count_params() == sum(counts) == 307_754
+
+
 def test_parameter_formulas_equal_the_layers(keras):
     random = np.random.default_rng(0)
     for kernel, channels, filters, inputs, units in random.integers(1, 9, (10, 5)).tolist():

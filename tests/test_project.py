@@ -158,11 +158,11 @@ def test_the_package_can_be_read_in_one_sitting():
     left_out = ["compare", "recording", "exercises", "editions", "slides", "kit"]
     read = [path for path in paths if path.stem not in left_out]
     counts = {path.name: lines_of_code(path) for path in read}
-    assert sum(counts.values()) < 1_400, counts
+    assert sum(counts.values()) < 1_450, counts
 
 
 def test_no_module_imports_one_further_down_the_flow():
-    flow = "runtime data preprocess model training evaluation plots exercises"
+    flow = "runtime data preprocess augmentation model training evaluation plots exercises"
     order = flow.split()
     for place, name in enumerate(order):
         text = (ROOT / "mnist_cnn" / f"{name}.py").read_text(encoding="utf-8")

@@ -96,7 +96,11 @@ def test_held_out_data_is_measured_each_epoch(small):
         ("learning_rate", 0.0, "learning_rate must be above 0, not 0.0"),
         ("batch_size", 0, "batch_size must be an integer above 0, not 0"),
         ("batch_size", 1.5, "batch_size must be an integer above 0, not 1.5"),
-        ("max_shift", -1, "max_shift must be an integer of at least 0, not -1"),
+        ("max_shift", -1, "max_shift must be from 0 to below 28, not -1"),
+        ("max_shift", 0.5, "max_shift must be an integer where images are only moved, not 0.5"),
+        ("max_rotation", -10, "max_rotation must be from 0 to 180, not -10"),
+        ("max_zoom", 1, "max_zoom must be from 0 to below 1, not 1"),
+        ("max_shear", float("nan"), "max_shear must be from 0 to below 1, not nan"),
         ("warmup", 1.0, "warmup must be from 0 to below 1, not 1.0"),
         ("label_smoothing", -0.1, "label_smoothing must be from 0 to below 1, not -0.1"),
         ("beta_2", 1.5, "beta_2 must be from 0 to below 1, not 1.5"),
@@ -127,7 +131,7 @@ def test_shifted_batches_are_shifted_digits(small, keras):
     x, _ = small
     x = x[:64]
     recipe = training.Recipe(epochs=2, batch_size=10, max_shift=1)
-    batches = training.shifted_batches(recipe, x, np.arange(64), seed=0)
+    batches = training.varied_batches(recipe, x, np.arange(64), seed=0)
     bordered = np.pad(x[..., 0], ((0, 0), (1, 1), (1, 1)))
     seen, shifts = [], set()
     for images, sources in itertools.islice(batches, 13):
@@ -143,6 +147,26 @@ def test_shifted_batches_are_shifted_digits(small, keras):
         seen.extend(sources)
     assert len(shifts) == 9
     assert sorted(seen[:64]) == sorted(seen[64:128]) == list(range(64)), "once before any again"
+
+
+def test_warped_batches_hold_every_image_once_and_none_as_it_was(small, keras):
+    x, _ = small
+    recipe = training.Recipe(epochs=2, batch_size=16, max_shift=1.5, max_rotation=10)
+    batches = training.varied_batches(recipe, x[:64], np.arange(64), seed=0)
+    images, sources = map(np.concatenate, zip(*itertools.islice(batches, 4), strict=True))
+    assert images.shape == (64, 28, 28, 1) and images.dtype == np.float32
+    assert sorted(sources) == list(range(64))
+    changed = np.abs(images - x[sources]).max(axis=(1, 2, 3))
+    assert np.all(changed > 0.05)
+    # A moved digit's ink is all there still: bilinear weights sum to 1.
+    np.testing.assert_allclose(
+        images.sum(axis=(1, 2, 3)), x[sources].sum(axis=(1, 2, 3)), rtol=0.05
+    )
+
+
+def test_best_trains_the_better_network():
+    assert training.build_network(training.RECIPES["best"]).count_params() == 307_754
+    assert training.build_network(training.RECIPES["article"]).count_params() == 658_378
 
 
 @pytest.mark.parametrize("epochs", [0.3, 1.2, 3])
