@@ -46,7 +46,7 @@ def main() -> None:
         for name, changes, engine, seeds in STEPS:
             if seed < seeds:
                 recipe = dataclasses.replace(article, **changes)
-                measured = worker.run("article", recipe, engine=engine, seed=seed, held_out=True)
+                measured = worker.run("recipe", recipe, engine=engine, seed=seed, held_out=True)
                 runs[name].append({"seed": seed} | measured)
                 print(f"{name}, seed {seed}: {measured['seconds']} s", file=sys.stderr)
     print("step                      seconds  CPU s  held-out accuracy")

@@ -1,0 +1,109 @@
+"""What each step from the article's network to the recipe `best` is worth.
+
+    python benchmarks/ablation.py           half an hour on two cores, more on one
+
+Every row changes one thing more. All of them train for three epochs on the first 50,000 training
+images, with three seeds each, and are measured on the last 10,000; only the last row trains as long
+as `best` does. The test set has no part in it. Runs are made in pairs, a core each, so read their
+CPU seconds. What is done is kept: an interrupted call goes on where it was. Writes
+``notebooks/measured/ablation.json``, which chapter 08 shows.
+"""
+
+import dataclasses
+import json
+import os
+import statistics
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import worker
+
+from mnist_cnn import runtime, training
+
+RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "ablation.json"
+RUNS = Path(__file__).parents[1] / "build" / "ablation"
+ARTICLE = dataclasses.replace(training.RECIPES["article"], epochs=3)
+BEST = training.RECIPES["best"]
+SEEDS = range(3)
+
+
+def steps() -> list[tuple[str, str, training.Recipe]]:
+    """Return the rows: name, network, recipe."""
+    softmax = dataclasses.replace(ARTICLE, output_activation="softmax")
+    schedule = dataclasses.replace(
+        softmax,
+        batch_size=BEST.batch_size,
+        learning_rate=BEST.learning_rate,
+        warmup=BEST.warmup,
+    )
+    smooth = dataclasses.replace(schedule, label_smoothing=BEST.label_smoothing)
+    moved = dataclasses.replace(smooth, max_shift=1)
+    warped = dataclasses.replace(BEST, epochs=3, network="article")
+    better = dataclasses.replace(BEST, epochs=3)
+    return [
+        ("the article, 3 epochs", "recipe", ARTICLE),
+        ("+ softmax", "recipe", softmax),
+        ("+ warm-up and cosine", "recipe", schedule),
+        ("+ label smoothing", "recipe", smooth),
+        ("+ shifts", "recipe", moved),
+        ("+ rotation, zoom, slant", "recipe", warped),
+        ("+ batch normalisation", "normalised", warped),
+        ("+ two more convolutions", "undropped", better),
+        ("+ dropout", "recipe", better),
+        ("+ 12 epochs = best", "recipe", BEST),
+    ]
+
+
+def measure(number: int, seed: int) -> dict:
+    """Return what one run measured, from the file that an earlier call left or by running it."""
+    name, network, recipe = steps()[number]
+    kept = RUNS / f"{number}-{seed}-{runtime.source_fingerprint()[:12]}.json"
+    if not kept.exists():
+        measured = worker.run(network, recipe, engine="1", seed=seed, held_out=True)
+        with runtime.replacing(kept) as path:
+            path.write_text(json.dumps({"seed": seed} | measured), encoding="utf-8")
+        print(f"{name}, seed {seed}: {measured['cpu_seconds']} CPU s", file=sys.stderr)
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Measure every row, seed by seed, and write the table."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with ThreadPoolExecutor(runtime.usable_cpus()) as pool:
+        waiting = [
+            [pool.submit(measure, number, seed) for number in range(len(steps()))] for seed in SEEDS
+        ]
+        runs = [[run.result() for run in row] for row in zip(*waiting, strict=True)]
+    print("step                       CPU s  held-out accuracy, each seed    mean  averaged")
+    rows = []
+    for (name, network, recipe), measured in zip(steps(), runs, strict=True):
+        accuracies = [run["accuracy"] for run in measured]
+        row = {
+            "step": name,
+            "network": network,
+            "recipe": vars(recipe),
+            "cpu_seconds": round(statistics.mean(run["cpu_seconds"] for run in measured), 1),
+            "accuracies": accuracies,
+            "accuracy": round(statistics.mean(accuracies), 5),
+            "averaged": round(statistics.mean(run["averaged"] for run in measured), 5),
+        }
+        rows.append(row)
+        each = "  ".join(f"{accuracy:.4f}" for accuracy in accuracies)
+        print(
+            f"{name:25} {row['cpu_seconds']:6.1f}  {each:28}  {row['accuracy']:.4f}  "
+            f"{row['averaged']:.4f}"
+        )
+    result = {
+        "made_by": "python benchmarks/ablation.py",
+        "machine": runtime.machine(),
+        "versions": runtime.versions(),
+        "steps": rows,
+    }
+    with runtime.replacing(RESULT) as path:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {RESULT}")
+
+
+if __name__ == "__main__":
+    main()
