@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 1000) -> np.ndarray:
+def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """Return the network's ten scores for each image, in larger batches than Keras's 32.
 
     Parameters
