@@ -464,9 +464,14 @@ EXERCISES = {
         hints=(
             ((-3, 2), "The signs are the other way round: it must go down and to the left."),
             ((-2, 3), "Rows first, then columns."),
-            ((2, -2), "MNIST's digits sit on pixel 14, not on the middle at 13.5."),
+            (
+                (2, -2),
+                "Measured from 13.5, or rounded down? From pixel 14, and to the nearest whole.",
+            ),
+            ((2, -1), "`int` cuts off what is behind the point; round to the nearest whole."),
             ((2.7, -1.8), "Whole pixels: between them the image would have to be drawn anew."),
             ((3, 2), "The column must become smaller: a move to the left is negative."),
+            ((14, 14), "That is where it should lie. How far is it from there?"),
         ),
         otherwise="Subtract the centre of mass from 14, row and column each, and round.",
         tolerance=0.01,
@@ -477,23 +482,26 @@ EXERCISES = {
         hints=(
             (1, "A lying 1 is a dash, which is no digit. Count right answers, digit by digit."),
             (8, "Two loops side by side are no 8 any more."),
+            (Between(0.001, 0.999), "That looks like a share. Which digit does it belong to?"),
         ),
         otherwise="Compute the share of right answers for each label, and take the highest.",
     ),
     "09.3": Exercise(
-        right=Between(0, 0.4),
-        why="Near guessing: a network knows ink on empty ground only. So exchange first.",
+        right=Between(0.01, 0.4),
+        why="Little better than guessing: the network knows ink on empty ground only.",
         hints=(
-            (Between(0.9, 1), "That looks like `careful` itself; exchange ink and paper first."),
+            (Between(0.93, 1), "That looks like `careful` itself; exchange ink and paper first."),
+            (Between(0.65, 0.93), "Is that the share that is misread? The accuracy is asked for."),
             (Between(1, 100), PERCENT[1]),
+            (Between(100, 1797), "That counts the right ones; divide by their number."),
         ),
-        otherwise="Let `read` read `1 - careful`, and compare with `labels`.",
+        otherwise="Let `read` read `1 - careful`, and compare the highest scores with `labels`.",
     ),
     "09.4": Exercise(
         right="b",
-        why="Where the highest score is low, the second highest is high: two views of one doubt.",
+        why="Where the second score is high, the first cannot be: two views of one doubt.",
         hints=(
-            ("a", "Does it? Compare the shares of answered letters at the same coverage."),
+            ("a", "When two digits share the scores of a letter, how high is the highest?"),
             ("c", "Print `np.sort(read(letters), axis=1)[:, -2:]`: is the second highest 0?"),
         ),
     ),
