@@ -570,7 +570,8 @@ def before_and_after(pictures: Sequence[np.ndarray], digits: np.ndarray) -> Figu
     pictures : sequence of n (height, width) arrays of uint8, 255 for white
     digits : (n, 28, 28, 1) array, 0 for background
     """
-    figure = Figure(figsize=(1.25 * len(pictures), 2.6), layout="constrained")
+    figure = Figure(figsize=(1.25 * len(pictures), 2.9), layout="constrained")
+    figure.suptitle("Above: the picture. Below: what the network receives")
     axes = figure.subplots(2, len(pictures), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -590,9 +591,10 @@ def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
         As `pictures.digits_from_image` returns them.
     """
     height, width = picture.shape
-    figure = Figure(figsize=(8, 8 * height / width), layout="constrained")
+    figure = Figure(figsize=(8, 8 * height / width + 0.3), layout="constrained")
     ax = figure.subplots()
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    ax.set_title("A box for each digit, numbered from left to right")
     ax.axis("off")
     for number, box in enumerate(boxes * (width, height, width, height), start=1):
         left, top, right, bottom = box
@@ -615,7 +617,12 @@ def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
     for (name, (coverage, risk)), style in zip(curves.items(), ("-", "--", ":"), strict=False):
         drawn = coverage > 1 / 3  # a share of few answers is noise
         ax.plot(coverage[drawn], risk[drawn], ls=style, label=name)
-    ax.set(xlabel="coverage: share answered", ylabel="risk: share of answers wrong", ylim=(0, None))
+    ax.set(
+        title="Who answers less is wrong less often",
+        xlabel="coverage: share answered",
+        ylabel="risk: share of answers wrong",
+        ylim=(0, None),
+    )
     ax.grid(alpha=0.3)
     ax.legend()
     return figure

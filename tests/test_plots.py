@@ -155,3 +155,33 @@ def test_projections_draw_every_point_with_its_class():
         assert ax.get_title() == title
         for digit, dots in enumerate(ax.collections):
             assert np.array_equal(dots.get_offsets(), places[labels == digit])
+
+
+def test_before_and_after_pairs_each_picture_with_its_digit():
+    pictures = [np.full((40 + n, 50), 200, "uint8") for n in range(3)]
+    figure = plots.before_and_after(pictures, np.zeros((3, 28, 28, 1)))
+    assert [ax.images[0].get_array().shape for ax in figure.axes] == [
+        *[(40, 50), (41, 50), (42, 50)],
+        *[(28, 28)] * 3,
+    ]
+    with pytest.raises(ValueError):
+        plots.before_and_after(pictures, np.zeros((2, 28, 28, 1)))
+
+
+def test_boxes_are_drawn_where_they_are_and_numbered():
+    boxes = np.array([[0.1, 0.2, 0.3, 0.8], [0.5, 0.0, 1.0, 1.0]])
+    (ax,) = plots.boxed_digits(np.zeros((50, 100), "uint8"), boxes).axes
+    assert [patch.get_bbox().extents.tolist() for patch in ax.patches] == [
+        pytest.approx([10, 10, 30, 40]),
+        pytest.approx([50, 0, 100, 50]),
+    ]
+    assert [text.get_text() for text in ax.texts] == ["1", "2"]
+
+
+def test_risk_coverage_leaves_out_the_noise_of_few_answers():
+    coverage = np.arange(1, 101) / 100
+    (ax,) = plots.risk_coverage({"one": (coverage, coverage / 10)}).axes
+    x, y = ax.lines[0].get_data()
+    assert x.min() == pytest.approx(0.34) and x.max() == 1
+    assert y.tolist() == pytest.approx((x / 10).tolist())
+    assert ax.get_title() and ax.get_xlabel() and ax.get_ylabel()
