@@ -17,6 +17,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import result
 import worker
 
 from mnist_cnn import runtime, training
@@ -101,15 +102,7 @@ def main() -> None:
             f"{name:25} {row['cpu_seconds']:6.1f}  {each:28}  {row['accuracy']:.4f}  "
             f"{row['averaged']:.4f}"
         )
-    result = {
-        "made_by": "python benchmarks/ablation.py",
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "steps": rows,
-    }
-    with runtime.replacing(RESULT) as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {RESULT}")
+    result.write(RESULT, {"made_by": "python benchmarks/ablation.py", "steps": rows})
 
 
 if __name__ == "__main__":

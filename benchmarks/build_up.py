@@ -9,14 +9,14 @@ Long runs are done once, short ones with three seeds, in turns. Writes
 """
 
 import dataclasses
-import json
 import statistics
 import sys
 from pathlib import Path
 
+import result
 import worker
 
-from mnist_cnn import runtime, training
+from mnist_cnn import training
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "build_up.json"
 SHORT = {"batch_size": 128, "epochs": 1.2}
@@ -57,15 +57,7 @@ def main() -> None:
             row[key] = round(statistics.mean(run[key] for run in runs[name]), 4)
         rows.append(row)
         print(f"{name:24} {row['seconds']:8.1f} {row['cpu_seconds']:6.1f} {row['accuracy']:18.4f}")
-    result = {
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "steps": rows,
-        "runs": runs,
-    }
-    with runtime.replacing(RESULT) as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {RESULT}")
+    result.write(RESULT, {"steps": rows, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ down slows all of them. Prints a table and writes ``benchmarks/results/compare.j
 import argparse
 import dataclasses
 import importlib.util
-import json
 import statistics
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import result
 import worker
 
 from mnist_cnn import runtime, training
@@ -151,19 +151,11 @@ def main() -> None:
         print(f"{name}, seed {seed}: {measured['seconds']} s", file=sys.stderr)
     rows = summary(runs, rate)
     print_table(rows, rate)
-    result = {
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "matrix_product_rate": round(rate),
-        "summary": rows,
-        "runs": runs,
-    }
     name = "short" if options.short else "compare"
-    with runtime.replacing(RESULTS / f"{name}.json") as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     with runtime.replacing(RESULTS / f"{name}.png") as path:
         draw(runs).savefig(path, dpi=100, metadata={"Software": None})
-    print(f"written: {RESULTS / name}.json and .png")
+    measured = {"matrix_product_rate": round(rate), "summary": rows, "runs": runs}
+    result.write(RESULTS / f"{name}.json", measured)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import fresh
 import nbformat
+import result
 from nbclient import NotebookClient
 
 from mnist_cnn import recording, runtime
@@ -167,14 +167,6 @@ def print_chapters(chapters: dict[str, list[dict]], all_cells: bool) -> None:
         )
 
 
-def write(name: str, content: dict) -> None:
-    """Write a result with the machine and the versions it holds for."""
-    content = {"machine": runtime.machine(), "versions": runtime.versions()} | content
-    with runtime.replacing(RESULTS / name) as path:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {RESULTS / name}")
-
-
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -192,13 +184,13 @@ def main() -> None:
 
     figures, raw = small_steps()
     print_small_steps(figures)
-    write("costs.json", {"figures": figures, "seconds": raw})
+    result.write(RESULTS / "costs.json", {"figures": figures, "seconds": raw})
     if options.small:
         return
     chapters = {path.stem: run_chapter(path, options.quick) for path in paths}
     print_chapters(chapters, options.cells)
     if not options.names and not options.quick:
-        write("chapters.json", {"chapters": chapters})
+        result.write(RESULTS / "chapters.json", {"chapters": chapters})
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ Prints a table and writes ``benchmarks/results/foreign_digits.json``.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
+import result
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -54,15 +54,7 @@ def main() -> None:
     }
     for row, value in rows.items():
         print(f"{row:26}{value:.4f}" + (f"  target {TARGETS[row]}" if row in TARGETS else ""))
-    result = {
-        "network": Path(name).name,
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "shares": rows,
-    }
-    with runtime.replacing(RESULT) as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {RESULT}")
+    result.write(RESULT, {"network": Path(name).name, "shares": rows})
 
 
 def load(name: str):

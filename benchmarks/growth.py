@@ -12,7 +12,6 @@ Prints tables and writes ``benchmarks/results/growth.json`` and ``growth.png``.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import fresh
 import numpy as np
+import result
 
 from mnist_cnn import data, model, preprocess, runtime, training
 
@@ -261,17 +261,9 @@ def main() -> None:
             print(*job, f"{runs[-1]['seconds_an_epoch']:.2f} s an epoch", file=sys.stderr)
     replicas = fresh.call(train_replicas, 10)
     print_tables(runs, replicas)
-    result = {
-        "machine": runtime.machine(),
-        "versions": runtime.versions(),
-        "runs": runs,
-        "replicas": replicas,
-    }
-    with runtime.replacing(RESULTS / "growth.json") as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     with runtime.replacing(RESULTS / "growth.png") as path:
         draw(runs).savefig(path, dpi=100, metadata={"Software": None})
-    print(f"written: {RESULTS / 'growth.json'} and .png")
+    result.write(RESULTS / "growth.json", {"runs": runs, "replicas": replicas})
 
 
 if __name__ == "__main__":
