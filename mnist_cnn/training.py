@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -165,14 +166,18 @@ def train(
             f"not {np.shape(x_train)} and {np.shape(y_train)}"
         )
     runtime.set_seed(seed)
+    gc.collect()  # a Keras model refers to itself: earlier ones keep their memory until now
     network = build_network(recipe)
     compile_model(network, recipe, len(x_train))
+    source = batches(recipe, x_train, y_train, seed)
     fitted = network.fit(
-        **batches(recipe, x_train, y_train, seed),
+        **source,
         validation_data=validation_data,
         callbacks=[progress_bar()] if progress else [],
         verbose=0,
     )
+    if isinstance(source["x"], Iterator):
+        source["x"].close()  # TensorFlow keeps it for good, and with it the images
     return network, {name: [float(v) for v in values] for name, values in fitted.history.items()}
 
 
@@ -231,46 +236,35 @@ def varied_batches(
     Every image comes once before any comes again.
     """
     random = np.random.default_rng(seed)
-    vary = warping(recipe, images) if recipe.warps else shifting(recipe, images)
+    vary = warped if recipe.warps else shifted
     order = np.empty(0, int)
     while True:
         while len(order) < recipe.batch_size:
             order = np.concatenate([order, random.permutation(len(images))])
         chosen, order = np.split(order, [recipe.batch_size])
-        yield vary(chosen, random), targets[chosen]
+        yield vary(recipe, images[chosen], random), targets[chosen]
 
 
-def shifting(recipe: Recipe, images: np.ndarray) -> Callable[..., np.ndarray]:
-    """Return what gives the chosen images, each moved by whole pixels.
-
-    The windows of the padded images are a view: no moved copy is kept.
-    """
+def shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the images, each moved by whole pixels: one of the windows of its padded self."""
     border = int(recipe.max_shift)
     padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
-
-    def vary(chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        down, right = random.integers(0, 2 * border + 1, (2, len(chosen)))
-        return windows[chosen, down, right][..., np.newaxis]
-
-    return vary
+    down, right = random.integers(0, 2 * border + 1, (2, len(images)))
+    return windows[np.arange(len(images)), down, right][..., np.newaxis]
 
 
-def warping(recipe: Recipe, images: np.ndarray) -> Callable[..., np.ndarray]:
-    """Return what gives the chosen images, each moved, turned, zoomed and slanted."""
-
-    def vary(chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        maps = augmentation.random_maps(
-            random,
-            len(chosen),
-            max_shift=recipe.max_shift,
-            max_rotation=recipe.max_rotation,
-            max_zoom=recipe.max_zoom,
-            max_shear=recipe.max_shear,
-        )
-        return augmentation.warp(images[chosen], maps)
-
-    return vary
+def warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the images, each moved, turned, zoomed and slanted."""
+    maps = augmentation.random_maps(
+        random,
+        len(images),
+        max_shift=recipe.max_shift,
+        max_rotation=recipe.max_rotation,
+        max_zoom=recipe.max_zoom,
+        max_shear=recipe.max_shear,
+    )
+    return augmentation.warp(images, maps)
 
 
 def progress_bar() -> keras.callbacks.Callback:
@@ -370,6 +364,7 @@ def load_or_train(
     if not shelf.exists():
         (images, labels), _ = data.load_mnist()
         x, y = preprocess.prepare(images), preprocess.one_hot(labels)
+        del images
         held_out = None
         if validation:
             split = len(x) * 5 // 6

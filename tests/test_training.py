@@ -1,9 +1,11 @@
 import dataclasses
+import gc
 import itertools
 import json
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -178,6 +180,16 @@ def test_epochs_that_no_batch_size_divides(small, epochs):
     assert steps == pytest.approx(epochs * 512 / 48, abs=arguments["epochs"])
     _, history = training.train(recipe, *small, progress=False)
     assert len(history["loss"]) == arguments["epochs"] and np.all(np.isfinite(history["loss"]))
+
+
+def test_a_run_lets_go_of_its_images(small):
+    """TensorFlow keeps the generator of the batches; it must not keep the images with it."""
+    x, y = small[0].copy(), small[1]
+    alive = weakref.ref(x)
+    training.train(training.Recipe(batch_size=48, epochs=1, max_shift=1), x, y, progress=False)
+    del x
+    gc.collect()
+    assert alive() is None
 
 
 def test_load_or_train_trains_once(quick, monkeypatch):
