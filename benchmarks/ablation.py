@@ -40,8 +40,9 @@ def steps() -> list[tuple[str, str, training.Recipe]]:
     )
     smooth = dataclasses.replace(schedule, label_smoothing=BEST.label_smoothing)
     moved = dataclasses.replace(smooth, max_shift=1)
-    warped = dataclasses.replace(BEST, epochs=3, network="article")
-    better = dataclasses.replace(BEST, epochs=3)
+    decayed = dataclasses.replace(BEST, epochs=3)
+    better = dataclasses.replace(decayed, weight_decay=0)
+    warped = dataclasses.replace(better, network="article")
     return [
         ("the article, 3 epochs", "recipe", ARTICLE),
         ("+ softmax", "recipe", softmax),
@@ -50,9 +51,10 @@ def steps() -> list[tuple[str, str, training.Recipe]]:
         ("+ shifts", "recipe", moved),
         ("+ rotation, zoom, slant", "recipe", warped),
         ("+ batch normalisation", "normalised", warped),
-        ("+ two more convolutions", "undropped", better),
+        ("+ three convolutions more", "undropped", better),
         ("+ dropout", "recipe", better),
-        ("+ 12 epochs = best", "recipe", BEST),
+        ("+ weight decay", "recipe", decayed),
+        ("+ 15 epochs = best", "recipe", BEST),
     ]
 
 

@@ -438,15 +438,15 @@ EXERCISES = {
         otherwise="Take the images whose label is 6, and count what the network says to them.",
     ),
     "08.3": Exercise(
-        right=896,
-        why="They follow the batches by themselves, 2 · (32 + 64 + 96 + 256).",
+        right=1088,
+        why="They follow the batches by themselves, 2 · (32 + 64 + 64 + 128 + 256).",
         hints=(
-            (1792, "That is all four numbers a channel; γ and β are trained."),
-            (448, "That is one number a channel: mean *and* variance are kept."),
-            (8, "That is the number of arrays; count the numbers in them."),
-            (306_858, "That is what *is* trained."),
+            (2176, "That is all four numbers a channel; γ and β are trained."),
+            (544, "That is one number a channel: mean *and* variance are kept."),
+            (10, "That is the number of arrays; count the numbers in them."),
+            (436_074, "That is what *is* trained."),
         ),
-        otherwise="Add up the channels of the four convolutions; two numbers each.",
+        otherwise="Add up the channels of the five convolutions; two numbers each.",
     ),
     "08.4": Exercise(
         right=4,

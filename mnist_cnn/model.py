@@ -53,7 +53,7 @@ def build_model(output_activation: Literal["softmax", "sigmoid"] = "softmax") ->
 
 
 def build_better_model(dropout: float = 0.2) -> keras.Sequential:
-    """Build the network of the recipe "best": four convolutions, each batch-normalised.
+    """Build the network of the recipe "best": five convolutions, each batch-normalised.
 
     Where a convolution is pooled, the pool comes first: the normalisation then has a quarter of
     the values to work on.
@@ -66,7 +66,7 @@ def build_better_model(dropout: float = 0.2) -> keras.Sequential:
     Returns
     -------
     keras.Sequential
-        Not compiled; input (n, 28, 28, 1) float32 in 0–1, output (n, 10); 307,754 parameters.
+        Not compiled; input (n, 28, 28, 1) float32 in 0–1, output (n, 10); 437,162 parameters.
     """
     from mnist_cnn import runtime
 
@@ -84,8 +84,11 @@ def build_better_model(dropout: float = 0.2) -> keras.Sequential:
             layers.Conv2D(filters=64, kernel_size=(3, 3), use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
-            layers.Conv2D(filters=96, kernel_size=(3, 3), use_bias=False),
+            layers.Conv2D(filters=64, kernel_size=(3, 3), use_bias=False),
             layers.MaxPooling2D(pool_size=(2, 2)),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(filters=128, kernel_size=(3, 3), padding="same", use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.Conv2D(filters=256, kernel_size=(3, 3), use_bias=False),

@@ -51,6 +51,8 @@ class Recipe:
         Each image is zoomed at random by up to this share of its size (0 to below 1).
     max_shear : float
         Each image is slanted at random by up to so many pixels to the side for a pixel down.
+    weight_decay : float
+        Each step also takes this share (0 to below 1), times the learning rate, off every weight.
     beta_2 : float
         How long Adam remembers squared gradients, 0 to 1; a short run wants a short memory.
     output_activation : {"softmax", "sigmoid"}
@@ -67,6 +69,7 @@ class Recipe:
     max_rotation: float = 0.0
     max_zoom: float = 0.0
     max_shear: float = 0.0
+    weight_decay: float = 0.0
     beta_2: float = 0.999
     output_activation: Literal["softmax", "sigmoid"] = "softmax"
     network: Literal["article", "better"] = "article"
@@ -87,7 +90,14 @@ class Recipe:
             )
         if not 0 <= self.max_rotation <= 180:
             raise ValueError(f"max_rotation must be from 0 to 180, not {self.max_rotation!r}")
-        for name in ("warmup", "label_smoothing", "max_zoom", "max_shear", "beta_2"):
+        for name in (
+            "warmup",
+            "label_smoothing",
+            "max_zoom",
+            "max_shear",
+            "weight_decay",
+            "beta_2",
+        ):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ValueError(f"{name} must be from 0 to below 1, not {value!r}")
@@ -110,7 +120,7 @@ RECIPES = {
         beta_2=0.95,
     ),
     "best": Recipe(
-        epochs=12,
+        epochs=15,
         batch_size=64,
         learning_rate=3e-3,
         warmup=0.15,
@@ -119,6 +129,7 @@ RECIPES = {
         max_rotation=10,
         max_zoom=0.1,
         max_shear=0.1,
+        weight_decay=0.05,
         network="better",
     ),
 }
@@ -204,7 +215,9 @@ def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
         )
     network.compile(
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        optimizer=keras.optimizers.Adam(rate, beta_2=recipe.beta_2),
+        optimizer=keras.optimizers.Adam(
+            rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay or None
+        ),
         metrics=["accuracy"],
     )
 

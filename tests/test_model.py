@@ -29,13 +29,17 @@ def test_the_better_networks_sizes_and_parameters(keras):
     assert sizes == [
         *[(24, 24, 32), (12, 12, 32)],
         *[(10, 10, 64)] * 2,
-        *[(8, 8, 96), (4, 4, 96)],
+        *[(8, 8, 64), (4, 4, 64)],
+        *[(4, 4, 128)] * 2,
         *[(2, 2, 256)] * 2,
         (10,),
     ]
     counts = [layer.count_params() for layer in network.layers if layer.weights]
-    assert counts == [800, 128, 18_432, 256, 55_296, 384, 221_184, 1_024, 10_250]
-    assert network.count_params() == sum(counts) == 307_754
+    assert counts == [
+        *[800, 128, 18_432, 256, 36_864, 256, 73_728, 512, 294_912, 1_024],
+        10_250,
+    ]
+    assert network.count_params() == sum(counts) == 437_162
 
 
 def test_parameter_formulas_equal_the_layers(keras):

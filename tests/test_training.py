@@ -105,6 +105,7 @@ def test_held_out_data_is_measured_each_epoch(small):
         ("max_shear", float("nan"), "max_shear must be from 0 to below 1, not nan"),
         ("warmup", 1.0, "warmup must be from 0 to below 1, not 1.0"),
         ("label_smoothing", -0.1, "label_smoothing must be from 0 to below 1, not -0.1"),
+        ("weight_decay", 2, "weight_decay must be from 0 to below 1, not 2"),
         ("beta_2", 1.5, "beta_2 must be from 0 to below 1, not 1.5"),
     ],
 )
@@ -167,8 +168,19 @@ def test_warped_batches_hold_every_image_once_and_none_as_it_was(small, keras):
 
 
 def test_best_trains_the_better_network():
-    assert training.build_network(training.RECIPES["best"]).count_params() == 307_754
+    assert training.build_network(training.RECIPES["best"]).count_params() == 437_162
     assert training.build_network(training.RECIPES["article"]).count_params() == 658_378
+
+
+def test_weight_decay_takes_its_share_off(keras):
+    """Where no gradient pulls, a step leaves 1 − rate · decay of a weight."""
+    dense = keras.layers.Dense(10, activation="softmax", use_bias=False)
+    network = keras.Sequential([keras.layers.Input((1,)), dense])
+    recipe = training.Recipe(learning_rate=0.1, weight_decay=0.5)
+    training.compile_model(network, recipe, images=1)
+    before = network.get_weights()[0]
+    network.train_on_batch(np.zeros((1, 1), "float32"), preprocess.one_hot(np.array([3])))
+    np.testing.assert_allclose(network.get_weights()[0], before * (1 - 0.1 * 0.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("epochs", [0.3, 1.2, 3])
