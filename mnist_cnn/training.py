@@ -129,7 +129,7 @@ RECIPES = {
         max_rotation=10,
         max_zoom=0.1,
         max_shear=0.1,
-        weight_decay=0.05,
+        weight_decay=0.1,
         network="better",
     ),
 }
