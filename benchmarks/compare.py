@@ -106,7 +106,7 @@ def draw(runs: list[dict]):
 
     from mnist_cnn import plots
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(8.5, 4), layout="constrained")
     ax = figure.subplots()
     for number, name in enumerate(dict.fromkeys(run["name"] for run in runs)):
         for turn, run in enumerate(run for run in runs if run["name"] == name):
@@ -125,7 +125,7 @@ def draw(runs: list[dict]):
         xscale="log",
         ylim=(0.975, 0.998),
     )
-    ax.legend(loc="lower right")
+    figure.legend(loc="outside right center")
     ax.grid(alpha=0.3)
     return figure
 

@@ -120,7 +120,7 @@ RECIPES = {
         beta_2=0.95,
     ),
     "best": Recipe(
-        epochs=15,
+        epochs=13,
         batch_size=64,
         learning_rate=3e-3,
         warmup=0.15,

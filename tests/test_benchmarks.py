@@ -175,12 +175,14 @@ def test_fast_is_as_good_as_the_article_in_a_tenth_of_its_time():
     assert fast["seconds"] <= article["seconds"] / 10
 
 
-def test_best_takes_at_most_three_times_the_articles_time():
+def test_best_is_what_was_asked_for():
+    """The recorded contest, three seeds: 30 mistakes in 10,000, in three times the article's time."""
     rows = {row["name"]: row for row in result("compare.json")["summary"]}
     article, best = rows["article"], rows["best"]
     assert best["runs"] == 3
     assert best["seconds"] <= 3 * article["seconds"]
-    assert best["lowest_accuracy"] > max(row["accuracy"] for row in rows.values() if row != best)
+    assert best["accuracy"] >= 0.9970
+    assert best["lowest_accuracy"] >= 0.9965
 
 
 def test_the_ablation_ends_at_best():
