@@ -74,26 +74,19 @@ def build_better_model(dropout: float = 0.2) -> keras.Sequential:
     import keras
     from keras import layers
 
+    def block(filters: int, size: int, pool: bool = False, padding: str = "valid") -> list:
+        convolution = layers.Conv2D(filters, size, padding=padding, use_bias=False)
+        pooling = [layers.MaxPooling2D(2)] if pool else []
+        return [convolution, *pooling, layers.BatchNormalization(), layers.ReLU()]
+
     return keras.Sequential(
         [
             layers.Input(shape=INPUT_SHAPE),
-            layers.Conv2D(filters=32, kernel_size=(5, 5), use_bias=False),
-            layers.MaxPooling2D(pool_size=(2, 2)),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(filters=64, kernel_size=(3, 3), use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(filters=64, kernel_size=(3, 3), use_bias=False),
-            layers.MaxPooling2D(pool_size=(2, 2)),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(filters=128, kernel_size=(3, 3), padding="same", use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(filters=256, kernel_size=(3, 3), use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
+            *block(32, 5, pool=True),
+            *block(64, 3),
+            *block(64, 3, pool=True),
+            *block(128, 3, padding="same"),
+            *block(256, 3),
             layers.Flatten(),
             layers.Dropout(dropout),
             layers.Dense(10, activation="softmax"),

@@ -181,12 +181,8 @@ def train(
     network = build_network(recipe)
     compile_model(network, recipe, len(x_train))
     source = batches(recipe, x_train, y_train, seed)
-    fitted = network.fit(
-        **source,
-        validation_data=validation_data,
-        callbacks=[progress_bar()] if progress else [],
-        verbose=0,
-    )
+    shown = [progress_bar()] if progress else []
+    fitted = network.fit(**source, validation_data=validation_data, callbacks=shown, verbose=0)
     if isinstance(source["x"], Iterator):
         source["x"].close()  # TensorFlow keeps it for good, and with it the images
     return network, {name: [float(v) for v in values] for name, values in fitted.history.items()}
@@ -269,15 +265,9 @@ def shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> 
 
 def warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return the images, each moved, turned, zoomed and slanted."""
-    maps = augmentation.random_maps(
-        random,
-        len(images),
-        max_shift=recipe.max_shift,
-        max_rotation=recipe.max_rotation,
-        max_zoom=recipe.max_zoom,
-        max_shear=recipe.max_shear,
-    )
-    return augmentation.warp(images, maps)
+    names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
+    limits = {name: getattr(recipe, name) for name in names}
+    return augmentation.warp(images, augmentation.random_maps(random, len(images), **limits))
 
 
 def progress_bar() -> keras.callbacks.Callback:
