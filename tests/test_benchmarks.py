@@ -176,7 +176,7 @@ def test_fast_is_as_good_as_the_article_in_a_tenth_of_its_time():
 
 
 def test_best_is_what_was_asked_for():
-    """The recorded contest, three seeds: 30 mistakes in 10,000, in three times the article's time."""
+    """The recorded contest, three seeds: 30 mistakes in 10,000, in thrice the article's time."""
     rows = {row["name"]: row for row in result("compare.json")["summary"]}
     article, best = rows["article"], rows["best"]
     assert best["runs"] == 3
