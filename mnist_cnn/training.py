@@ -120,9 +120,9 @@ RECIPES = {
         beta_2=0.95,
     ),
     "best": Recipe(
-        epochs=13,
-        batch_size=64,
-        learning_rate=3e-3,
+        epochs=14,
+        batch_size=128,
+        learning_rate=6e-3,
         warmup=0.15,
         label_smoothing=0.1,
         max_shift=1.5,
@@ -149,7 +149,8 @@ def train(
     Parameters
     ----------
     recipe : Recipe
-    x_train : (n, 28, 28, 1) float32, 0 to 1
+    x_train : (n, 28, 28, 1) float32, 0 to 1, or uint8, 0 to 255
+        Bytes are normalised as they are used: the same numbers in a quarter of the memory.
     y_train : (n, 10) float32
         One-hot.
     seed : int
@@ -221,6 +222,10 @@ def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
 def batches(recipe: Recipe, images: np.ndarray, targets: np.ndarray, seed: int) -> dict[str, Any]:
     """Return the arguments of `fit` that say what it trains on, and for how long."""
     if not recipe.max_shift and not recipe.warps and recipe.epochs == int(recipe.epochs):
+        if images.dtype == np.uint8:  # here, `fit` need not copy what it is given
+            from keras import ops
+
+            images = ops.cast(images, "float32") / 255
         return {
             "x": images,
             "y": targets,
@@ -251,7 +256,10 @@ def varied_batches(
         while len(order) < recipe.batch_size:
             order = np.concatenate([order, random.permutation(len(images))])
         chosen, order = np.split(order, [recipe.batch_size])
-        yield vary(recipe, images[chosen], random), targets[chosen]
+        drawn = images[chosen]
+        if drawn.dtype == np.uint8:
+            drawn = preprocess.normalize(drawn)
+        yield vary(recipe, drawn, random), targets[chosen]
 
 
 def shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -366,12 +374,12 @@ def load_or_train(
     shelf = shelf_path(name, seed=seed, validation=validation)
     if not shelf.exists():
         (images, labels), _ = data.load_mnist()
-        x, y = preprocess.prepare(images), preprocess.one_hot(labels)
-        del images
+        x, y = preprocess.add_channel(images), preprocess.one_hot(labels)
         held_out = None
         if validation:
             split = len(x) * 5 // 6
-            x, y, held_out = x[:split], y[:split], (x[split:], y[split:])
+            held_out = preprocess.normalize(x[split:]), y[split:]
+            x, y = x[:split], y[:split]
         keep(shelf, *train(recipe, x, y, seed=seed, validation_data=held_out, progress=progress))
     runtime.load_tensorflow()
     import keras

@@ -66,6 +66,16 @@ def test_train_is_the_articles_fit_bit_for_bit(small, keras):
     assert equal_weights(trained, network)
 
 
+@pytest.mark.parametrize("variation", [{}, {"max_shift": 1}, {"max_rotation": 10}])
+def test_bytes_train_the_same_weights_as_floats(small, mnist, variation):
+    floats, targets = small
+    bytes_ = preprocess.add_channel(mnist[0][0][:512])
+    recipe = training.Recipe(epochs=2, batch_size=48, **variation)
+    first, second = (training.train(recipe, x, targets, progress=False) for x in (floats, bytes_))
+    assert first[1] == second[1]
+    assert equal_weights(first[0], second[0])
+
+
 def test_the_seed_changes_the_weights(small):
     recipe = training.Recipe(epochs=1, batch_size=256)
     first, second = (training.train(recipe, *small, seed=s, progress=False)[0] for s in (0, 1))
