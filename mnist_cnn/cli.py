@@ -127,8 +127,6 @@ def _complain(error: Exception | str, about: str = "") -> None:
 def _train(arguments: argparse.Namespace) -> int:
     recipe = training.get_recipe(arguments.recipe)
     if arguments.epochs is not None:
-        if arguments.epochs < 1:
-            raise ValueError(f"epochs must be 1 or more, not {arguments.epochs}")
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     out = arguments.out or runtime.artifacts_dir() / "mnist-cnn"
     out.mkdir(parents=True, exist_ok=True)

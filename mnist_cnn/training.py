@@ -373,7 +373,7 @@ def load_or_train(
     recipe = get_recipe(name)
     shelf = shelf_path(name, seed=seed, validation=validation)
     if not shelf.exists():
-        (images, labels), _ = data.load_mnist()
+        images, labels = data.load_mnist()[0]  # and let go of the test set
         x, y = preprocess.add_channel(images), preprocess.one_hot(labels)
         held_out = None
         if validation:

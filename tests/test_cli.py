@@ -158,8 +158,8 @@ def test_predict_tells_that_a_sigmoids_scores_are_no_probabilities(capsys):
     ("call", "message"),
     [
         ("train --recipe best-of-all", "recipe must be one of"),
-        ("train --epochs 0", "epochs must be 1 or more, not 0"),
-        ("train --epochs -3", "epochs must be 1 or more, not -3"),
+        ("train --epochs 0", "epochs must be above 0, not 0"),
+        ("train --epochs -3", "epochs must be above 0, not -3"),
         ("train --epochs many", "invalid int value"),
         ("train --seed -1", "seed must be an integer from 0"),
         ("train --out file/out", "file"),
