@@ -136,7 +136,7 @@ def train_keras(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock
     ticks = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: clock.start(), on_epoch_end=epoch_ends
     )
-    network.fit(**training.batches(recipe, x, y, job["seed"]), verbose=0, callbacks=[ticks])
+    training.fit(network, recipe, x, y, job["seed"], [ticks])
     if not job["held_out"]:
         return {}
     network.set_weights([np.mean(part, axis=0) for part in zip(*weights, strict=True)])

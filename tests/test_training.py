@@ -2,6 +2,7 @@ import dataclasses
 import gc
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -197,15 +198,33 @@ def test_weight_decay_takes_its_share_off(keras):
 def test_epochs_that_no_batch_size_divides(small, epochs):
     """A part of an epoch, or a last batch that is not whole, costs no step and adds none."""
     recipe = training.Recipe(epochs=epochs, batch_size=48, max_shift=1)
-    arguments = training.batches(recipe, *small, seed=0)
-    steps = arguments["epochs"] * arguments["steps_per_epoch"]
-    assert steps == pytest.approx(epochs * 512 / 48, abs=arguments["epochs"])
-    _, history = training.train(recipe, *small, progress=False)
-    assert len(history["loss"]) == arguments["epochs"] and np.all(np.isfinite(history["loss"]))
+    network, history = training.train(recipe, *small, progress=False)
+    whole, steps = math.ceil(epochs), float(network.optimizer.iterations.numpy())
+    assert steps == pytest.approx(epochs * 512 / 48, abs=whole)
+    assert len(history["loss"]) == whole and np.all(np.isfinite(history["loss"]))
+
+
+def test_our_loop_is_keras_fit_bit_for_bit(small, keras):
+    """Where batches are varied there is a loop of our own: weights and history are `fit`'s."""
+    x, y = small
+    recipe = dataclasses.replace(training.RECIPES["best"], epochs=2)
+    network = training.build_network(recipe)
+    training.compile_model(network, recipe, len(x))
+    history = network.fit(
+        training.varied_batches(recipe, x, y, seed=0),
+        epochs=2,
+        steps_per_epoch=8,
+        shuffle=False,
+        validation_data=(x, y),
+        verbose=0,
+    ).history
+    trained, own = training.train(recipe, x, y, validation_data=(x, y), progress=False)
+    assert own == history
+    assert equal_weights(trained, network)
 
 
 def test_a_run_lets_go_of_its_images(small):
-    """TensorFlow keeps the generator of the batches; it must not keep the images with it."""
+    """A class trains many networks in one kernel: nothing may keep the images of the last."""
     x, y = small[0].copy(), small[1]
     alive = weakref.ref(x)
     training.train(training.Recipe(batch_size=48, epochs=1, max_shift=1), x, y, progress=False)
