@@ -139,9 +139,8 @@ def _train(arguments: argparse.Namespace) -> int:
         flush=True,
     )
     started = time.perf_counter()
-    network, history = training.train(
-        recipe, x_train, preprocess.one_hot(y_train), seed=arguments.seed
-    )
+    targets = preprocess.one_hot(y_train)
+    network, history = training.train(recipe, x_train, targets, seed=arguments.seed)
     seconds = time.perf_counter() - started
     print(f"trained in {seconds:.0f} s; testing on {len(x_test):,} other digits ...", flush=True)
     train_probabilities = _probabilities(network, x_train)

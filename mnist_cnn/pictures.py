@@ -161,9 +161,7 @@ def _find_ink(image: Picture) -> np.ndarray:
     ink[~np.isin(parts, 1 + np.flatnonzero(sizes > sizes.max() / 50))] = 0
     longest = max(_crop(ink).shape)
     if longest < MIN_INK_SIDE:
-        raise ValueError(
-            f"the ink must be at least {MIN_INK_SIDE} pixels high or wide, not {longest}"
-        )
+        raise ValueError(f"ink must be at least {MIN_INK_SIDE} pixels high or wide, not {longest}")
     return ink
 
 
