@@ -9,7 +9,7 @@ from mnist_cnn import runtime
 
 PATH = Path(__file__).parent / "assets" / "mnist.npz"
 SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
-QUICK_TRAIN, QUICK_TEST = 5_000, 1_000
+QUICK_TRAIN, QUICK_TEST = 3_000, 1_000
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -17,7 +17,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 def load_mnist() -> tuple[Arrays, Arrays]:
     """Load MNIST as ``keras.datasets.mnist.load_data()`` does, from a file in this package.
 
-    With ``MNIST_CNN_QUICK=1`` only the first 5,000 training and 1,000 test digits are returned.
+    With ``MNIST_CNN_QUICK=1`` only the first 3,000 training and 1,000 test digits are returned.
 
     Returns
     -------

@@ -69,13 +69,13 @@ def test_the_bare_command(run):
     metrics = json.loads((out / "metrics.json").read_text())
     assert list(metrics) == METRICS
     assert (metrics["recipe"], metrics["seed"], metrics["parameters"]) == ("fast", 0, 658_378)
-    assert metrics["test_accuracy"] > 0.9
+    assert metrics["test_accuracy"] > 0.85
     assert metrics["versions"] == runtime.versions()
     assert list(json.loads((out / "history.json").read_text())) == ["accuracy", "loss"]
     for name in FIGURES:
         assert min(Image.open(out / name).size) > 400
         assert name in printed
-    assert printed.startswith("training on 5,000 digits: recipe fast")
+    assert printed.startswith("training on 3,000 digits: recipe fast")
     assert str(out) in printed
     assert "open next" in printed
 
