@@ -269,3 +269,21 @@ def test_a_chapter_is_recorded_from_top_to_bottom(chapter):
         for output in cell.outputs
     )
     assert not re.search(r"/(home|root|tmp|Users)/|\w:\\|Traceback| object at 0x", shown)
+
+
+def test_the_table_of_tolerances_holds_every_tag_with_a_margin_of_at_most_two(chapter):
+    path, cells = chapter
+    table = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        rf"^\| {path.stem[:2]}, (\d+) \| `(.+=(.+))` \| (\S+) \|", table, re.MULTILINE
+    )
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    tags = [
+        (str(number), tag)
+        for number, cell in enumerate(code)
+        for tag in cell.metadata.get("tags", [])
+        if "=" in tag
+    ]
+    assert sorted((number, tag) for number, tag, *_ in rows) == sorted(tags)
+    for _, tag, tolerance, spread in rows:
+        assert 1 < float(tolerance) / float(spread) <= 2, tag
