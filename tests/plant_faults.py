@@ -272,6 +272,7 @@ def plant_in_records(paths, rounds, seed):
 
 # (chapter that should notice, module, source, faulty source): a wrong axis, an off-by-one, …
 CODE_FAULTS = [
+    ("01", "plots", 'image, cmap="gray_r")', 'image.T, cmap="gray_r")'),
     ("02", "preprocess", "np.float32(255)", "np.float32(256)"),
     ("02", "preprocess", "axis=3", "axis=1"),
     ("02", "preprocess", "[labels]", "[labels - 1]"),
@@ -290,6 +291,18 @@ CODE_FAULTS = [
     ("05", "plots", "ax.text(j, i, matrix[i, j]", "ax.text(i, j, matrix[i, j]"),
     ("06", "plots", 'f"val_{name}"],', "name],"),
     ("06", "plots", "ylabel=name", "ylabel='epoch'"),
+    ("07", "plots", "digits, values, strict=True)", "digits, values[::-1], strict=True)"),
+    ("07", "plots", "x, y = places", "y, x = places"),
+    ("08", "augmentation", "ROWS, COLUMNS = np", "COLUMNS, ROWS = np"),
+    ("08", "augmentation", "13.5 * (1 -", "14 * (1 -"),
+    ("08", "augmentation", "between(corner + 30)", "between(corner + 31)"),
+    ("08", "augmentation", "np.radians(random", "(random"),
+    ("09", "pictures", "round(side * 20 /", "round(side * 22 /"),
+    ("09", "pictures", "round(14 - c)", "round(13 - c)"),
+    ("09", "pictures", "Resampling.BOX", "Resampling.NEAREST"),
+    ("09", "pictures", "sizes.max() / 50", "sizes.max() / 2"),
+    ("09", "pictures", "weights[0] + weights[1] * y + weights[2] * x", "weights[0] + 0 * (x + y)"),
+    ("09", "pictures", "missing / 2 + 0.5", "missing + 0.5"),
 ]
 
 
@@ -310,6 +323,8 @@ def plant_in_code(paths):
                     continue
                 path = work / "notebooks" / chapters[chapter].name
                 if chapter not in honest:
+                    # Once to train what is missing: nbval would see the progress display of that.
+                    recording.execute(path, quick=True)
                     honest[chapter] = recording.execute(path, quick=True)
                 source = work / "mnist_cnn" / f"{module}.py"
                 text = source.read_text(encoding="utf-8")
