@@ -285,8 +285,8 @@ def test_a_signal_while_training_leaves_the_earlier_files_whole(sent, earlier):
         assert process.poll() is None
         process.send_signal(getattr(signal, sent))
         _, error = process.communicate(timeout=20)
-    # If the signal comes while code from a string runs, as TensorFlow has it, `python -m` ends by
-    # the signal itself, even though it was caught: a shell shows 130 for both.
+    # Now and then `python -m` ends by the signal itself, though it was caught: CPython remembers an
+    # interrupt that came inside exec("…"), as libraries use it. A shell shows 130 for both.
     codes = (130, -signal.SIGINT) if sent == "SIGINT" else (-signal.SIGKILL,)
     assert process.returncode in codes
     assert error == (INTERRUPTED if sent == "SIGINT" else "")
