@@ -4,13 +4,12 @@
     python benchmarks/costs.py 01 02        these only
     python benchmarks/costs.py --small      the small steps only, half a minute
 
-``--quick`` runs the chapters on small data, ``--cells`` prints every cell. The small steps go to
+``--cells`` prints every cell. The small steps go to
 ``benchmarks/results/costs.json``, the chapters, when all of them were run whole, to
 ``chapters.json``. Memory is that of the kernel's process and is measured on Linux only.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -108,7 +107,7 @@ def small_steps() -> tuple[dict[str, float], dict[str, list[float]]]:
     return dict(zip(TARGETS, figures, strict=True)), raw
 
 
-def run_chapter(path: Path, quick: bool) -> list[dict]:
+def run_chapter(path: Path) -> list[dict]:
     """Execute a chapter in a fresh kernel and return what each code cell cost."""
     notebook = nbformat.read(path, as_version=4)
     cells, started = [], 0.0
@@ -133,8 +132,7 @@ def run_chapter(path: Path, quick: bool) -> list[dict]:
         on_cell_execute=start,
         on_cell_executed=stop,
     )
-    environment = os.environ | {"MNIST_CNN_QUICK": "1" if quick else "0"}
-    client.execute(stderr=subprocess.DEVNULL, env=environment)
+    client.execute(stderr=subprocess.DEVNULL)
     return cells
 
 
@@ -171,7 +169,6 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="a chapter, such as 01")
-    parser.add_argument("--quick", action="store_true", help="chapters on small data")
     parser.add_argument("--cells", action="store_true", help="print every cell")
     parser.add_argument("--small", action="store_true", help="no chapters, only the small steps")
     options = parser.parse_args()
@@ -187,9 +184,9 @@ def main() -> None:
     result.write(RESULTS / "costs.json", {"figures": figures, "seconds": raw})
     if options.small:
         return
-    chapters = {path.stem: run_chapter(path, options.quick) for path in paths}
+    chapters = {path.stem: run_chapter(path) for path in paths}
     print_chapters(chapters, options.cells)
-    if not options.names and not options.quick:
+    if not options.names:
         result.write(RESULTS / "chapters.json", {"chapters": chapters})
 
 

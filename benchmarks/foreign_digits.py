@@ -1,7 +1,7 @@
 """How well a trained network reads handwriting that MNIST never saw.
 
-    python benchmarks/foreign_digits.py            the network of the recipe "best", a few minutes
-    python benchmarks/foreign_digits.py fast       another recipe's, or a saved model's path
+    python benchmarks/foreign_digits.py            the reference network "best", a minute
+    python benchmarks/foreign_digits.py fast       another one, or a saved model's path
 
 The 1,797 digits that scikit-learn ships, 8 × 8 pixels each, after a plain resize and after
 `digit_from_image`; the same as photographs; and 500 of MNIST's own test images, enlarged ten times.
@@ -16,7 +16,7 @@ import result
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from mnist_cnn import data, evaluation, pictures, preprocess, runtime, training
+from mnist_cnn import data, evaluation, networks, pictures, preprocess, runtime
 
 RESULT = Path(__file__).parent / "results" / "foreign_digits.json"
 TARGETS = {"digit_from_image": 0.95, "photographs": 0.93, "enlarged MNIST unchanged": 0.98}
@@ -27,7 +27,7 @@ UNCHANGED = 0.005
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("network", nargs="?", default="best", help="a recipe or a model's path")
+    parser.add_argument("network", nargs="?", default="best", help="its name or a model's path")
     name = parser.parse_args().network
     network = load(name)
     digits = load_digits()
@@ -58,9 +58,9 @@ def main() -> None:
 
 
 def load(name: str):
-    """Return the network of a recipe, or of a file."""
+    """Return a reference network, or that of a file."""
     if not name.endswith(".keras"):
-        return training.load_or_train(name)[0]
+        return networks.load(name)[0]
     runtime.load_tensorflow()
     import keras
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 import tempfile
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from mnist_cnn import data, preprocess, runtime, training
+from mnist_cnn import data, networks, preprocess, runtime, training
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+
+DEFAULT_MODEL = "default: the reference network 'best'"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,18 +70,22 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, metavar="DIR", help="default: artifacts/mnist-cnn")
 
     evaluate = commands.add_parser("evaluate", help="accuracy and confusion matrix of a model")
-    evaluate.add_argument("model", nargs="?", type=Path, metavar="MODEL")
+    evaluate.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=DEFAULT_MODEL)
     evaluate.set_defaults(run=_evaluate)
 
     predict = commands.add_parser("predict", help="read the digit in each picture")
     predict.add_argument("images", nargs="+", metavar="IMAGE")
-    predict.add_argument("--model", type=Path, metavar="PATH")
+    predict.add_argument("--model", type=Path, metavar="PATH", help=DEFAULT_MODEL)
     predict.add_argument("--json", action="store_true", help="a list of file, digit, probability")
     predict.set_defaults(run=_predict)
 
+    reference = commands.add_parser("networks", help="train the reference networks anew, compare")
+    reference.add_argument("names", nargs="*", metavar="NAME", help=" or ".join(networks.NAMES))
+    reference.add_argument("--update", action="store_true", help="put the new ones in their place")
+    reference.set_defaults(run=_networks)
+
     notebooks = commands.add_parser("notebooks", help="execute chapters into build/notebooks")
     notebooks.add_argument("names", nargs="*", metavar="NAME", help="03, 03_conv_pool_model, path")
-    notebooks.add_argument("--quick", action="store_true", help="on a subset of the data")
     notebooks.add_argument("--update", action="store_true", help="rewrite the recorded outputs")
     notebooks.set_defaults(run=_notebooks)
 
@@ -196,8 +203,23 @@ def _figures(
     }
 
 
-def _load_model(path: Path | None) -> keras.Model:
-    path = path or runtime.artifacts_dir() / "mnist-cnn"
+def _networks(arguments: argparse.Namespace) -> int:
+    code = 0
+    for name in arguments.names or networks.NAMES:
+        recipe = training.get_recipe(name)
+        print(f"{name}: training, epochs {recipe.epochs}, seed {networks.SEED} ...", flush=True)
+        again = networks.train(name)
+        if arguments.update:
+            networks.write(again)
+            print(f"  written; test accuracy {again.card['test_accuracy']:.4f}")
+            continue
+        agrees, sentence = networks.verdict(networks.read(name).card, again.card)
+        print(f"  {sentence}", flush=True)
+        code = code if agrees else 2
+    return code
+
+
+def _load_model(path: Path) -> keras.Model:
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():
@@ -228,7 +250,7 @@ def _probabilities(network: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    network = _load_model(arguments.model)
+    network = _load_model(arguments.model) if arguments.model else networks.load("best")[0]
     from sklearn.metrics import confusion_matrix
 
     from mnist_cnn import evaluation
@@ -249,11 +271,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     from mnist_cnn.pictures import digits_from_image
 
-    network = _load_model(arguments.model)
+    if arguments.model:
+        network = _load_model(arguments.model)
+        sigmoid = network.layers[-1].activation.__name__ == "sigmoid"
+        read = functools.partial(_probabilities, network)
+    else:  # a softmax, computed with NumPy: TensorFlow would take seconds to load
+        sigmoid, read = False, networks.read("best").predict
     found, code = [], 0
     for file in arguments.images:
         try:
-            probabilities = _probabilities(network, digits_from_image(file)[1])
+            probabilities = read(digits_from_image(file)[1])
         except (OSError, ValueError) as error:
             _complain(error, file)
             code = 2
@@ -266,14 +293,12 @@ def _predict(arguments: argparse.Namespace) -> int:
             print(f"{file}: {' '.join(map(str, digits))}, {lowest} {min(highest):.3f}", flush=True)
     if arguments.json:
         print(json.dumps(found, indent=1))
-    elif found and network.layers[-1].activation.__name__ == "sigmoid":
-        print("(a sigmoid's scores are no probabilities: here they are divided by their sum)")
+    elif found and sigmoid:
+        print("(a sigmoid's scores are not probabilities: here they are divided by their sum)")
     return code
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    if arguments.quick and arguments.update:
-        raise ValueError("--update records full runs only; leave --quick out")
     root = runtime.artifacts_dir().parent
     build = root / "build" / "notebooks"
     code = 0
@@ -293,19 +318,20 @@ def _run_chapter(path: Path, copy: Path, arguments: argparse.Namespace) -> None:
 
     from mnist_cnn import recording
 
-    def show(done: int, cells: int) -> None:
+    def show(number: int, cell: object) -> None:
         if sys.stderr.isatty():
-            text = f"  cell {done} of {cells}" if done < cells else ""
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K  cell {number}", end="", file=sys.stderr, flush=True)
 
     print(f"{path.name} ...", flush=True)
     started = time.perf_counter()
     try:
-        executed = recording.execute(path, arguments.quick, show)
+        executed = recording.execute(path, show)
     except CellExecutionError as error:
         raise RuntimeError(f"{path.name}: {error.ename}: {error.evalue}") from error
     with runtime.replacing(copy) as temporary:
         nbformat.write(executed, temporary)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     cells = len(recording.code_cells(executed))
     print(f"  {cells} code cells run in {time.perf_counter() - started:.0f} s")
     for change in recording.update(path, executed) if arguments.update else []:

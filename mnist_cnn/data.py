@@ -5,19 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_cnn import runtime
-
 PATH = Path(__file__).parent / "assets" / "mnist.npz"
 SHA256 = "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16"
-QUICK_TRAIN, QUICK_TEST = 3_000, 1_000
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def load_mnist() -> tuple[Arrays, Arrays]:
     """Load MNIST as ``keras.datasets.mnist.load_data()`` does, from a file in this package.
-
-    With ``MNIST_CNN_QUICK=1`` only the first 3,000 training and 1,000 test digits are returned.
 
     Returns
     -------
@@ -38,9 +33,6 @@ def load_mnist() -> tuple[Arrays, Arrays]:
     x_train, y_train, x_test, y_test = arrays = _read(PATH)
     if checksum(*arrays) != SHA256:
         raise _damaged(PATH)
-    if runtime.is_quick():
-        x_train, y_train = x_train[:QUICK_TRAIN], y_train[:QUICK_TRAIN]
-        x_test, y_test = x_test[:QUICK_TEST], y_test[:QUICK_TEST]
     return (x_train, y_train), (x_test, y_test)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -30,14 +31,38 @@ def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500
     ValueError
         If `images` does not have that shape or is not float32.
     """
+    return in_batches(model.predict_on_batch, images, batch_size)
+
+
+def in_batches(
+    predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """Return what `predict` gives for all images, asked for a batch at a time.
+
+    Parameters
+    ----------
+    predict : callable
+        Takes (n, 28, 28, 1) float32 and returns (n, 10) float32.
+    images : (n, 28, 28, 1) float32, 0 to 1
+    batch_size : int
+
+    Returns
+    -------
+    (n, 10) float32
+
+    Raises
+    ------
+    ValueError
+        If `images` does not have that shape or is not float32.
+    """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != (28, 28, 1) or images.dtype != np.float32:
         raise ValueError(
             "images must be float32 of shape (n, 28, 28, 1), "
             f"not {images.dtype} of shape {images.shape}"
         )
-    batches = range(0, len(images), batch_size)
-    scores = [model.predict_on_batch(images[start : start + batch_size]) for start in batches]
+    starts = range(0, len(images), batch_size)
+    scores = [predict(images[start : start + batch_size]) for start in starts]
     return np.concatenate(scores) if scores else np.empty((0, 10), "float32")
 
 

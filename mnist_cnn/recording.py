@@ -1,6 +1,5 @@
 """Executing a chapter headless, and recording its outputs with the smallest possible change."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +39,7 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def execute(
-    path: Path, quick: bool = False, on_cell: Callable[[int, int], None] | None = None
+    path: Path, on_cell: Callable[[int, nbformat.NotebookNode], None] | None = None
 ) -> nbformat.NotebookNode:
     """Run a notebook from top to bottom in a fresh kernel, in the notebook's own folder.
 
@@ -48,10 +47,9 @@ def execute(
     ----------
     path : Path
         The notebook; it is not changed.
-    quick : bool
-        Run on small data (``MNIST_CNN_QUICK=1``).
     on_cell : callable, optional
-        Called with the number of cells done and the number of all after each code cell.
+        Called after each code cell with its number, counted from 0, and the cell; what it raises
+        ends the run.
 
     Returns
     -------
@@ -65,13 +63,10 @@ def execute(
     """
     path = Path(path)
     notebook = nbformat.read(path, as_version=4)
-    cells = code_cells(notebook)
-    done = 0
+    numbers = {cell.id: number for number, cell in enumerate(code_cells(notebook))}
 
-    def report(**_: object) -> None:
-        nonlocal done
-        done += 1
-        on_cell(done, len(cells))
+    def report(cell: nbformat.NotebookNode, **_: object) -> None:
+        on_cell(numbers[cell.id], cell)
 
     client = NotebookClient(
         notebook,
@@ -80,11 +75,8 @@ def execute(
         record_timing=False,
         on_cell_executed=report if on_cell else None,
     )
-    environment = {k: v for k, v in os.environ.items() if k != "MNIST_CNN_QUICK"}
     # What cells write to stderr is captured all the same; this is the kernel's own start-up noise.
-    client.execute(
-        stderr=subprocess.DEVNULL, env=environment | ({"MNIST_CNN_QUICK": "1"} if quick else {})
-    )
+    client.execute(stderr=subprocess.DEVNULL)
     return notebook
 
 

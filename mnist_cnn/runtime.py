@@ -1,7 +1,6 @@
 """What must be settled before anything is computed: environment, seed, machine."""
 
 import contextlib
-import hashlib
 import importlib
 import importlib.metadata
 import os
@@ -81,11 +80,6 @@ def set_seed(seed: int) -> None:
     tensorflow.config.experimental.enable_op_determinism()
 
 
-def is_quick() -> bool:
-    """Whether ``MNIST_CNN_QUICK=1`` asks for small data: a demonstration, not the real numbers."""
-    return os.environ.get("MNIST_CNN_QUICK", "0") not in ("", "0")
-
-
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that the numbers depend on."""
     names = ("mnist-cnn", "keras", "tensorflow", "numpy")
@@ -141,14 +135,6 @@ def artifacts_dir() -> Path:
         if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
             return folder / "artifacts"
     return here / "artifacts"
-
-
-def source_fingerprint() -> str:
-    """Return a hash of the modules that decide what a trained model is."""
-    digest = hashlib.sha256()
-    for name in ("runtime", "data", "preprocess", "augmentation", "model", "training"):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

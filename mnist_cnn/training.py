@@ -1,23 +1,18 @@
-"""Training: recipes, the loop that follows them, and a shelf for trained models."""
+"""Training: recipes, and the loop that follows them."""
 
 from __future__ import annotations
 
 import dataclasses
 import gc
-import hashlib
-import json
 import math
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mnist_cnn import augmentation, data, model, preprocess, runtime
+from mnist_cnn import augmentation, model, preprocess, runtime
 
 if TYPE_CHECKING:
     import keras
@@ -324,10 +319,12 @@ def progress_bar() -> keras.callbacks.Callback:
 
 def _live_line():
     """Return a function that shows a line over the last one, and one that wipes it."""
+    handle = None
     if "ipykernel" in sys.modules:
         from IPython.display import display
 
         handle = display({"text/plain": ""}, raw=True, display_id=True)
+    if handle:  # there is none where ipykernel is loaded, but is not what runs us
 
         def show(text: str) -> None:
             handle.update({"text/plain": text}, raw=True)
@@ -350,94 +347,8 @@ def print_history(history: History) -> None:
         print(f"{epoch:5d}  " + "  ".join(f"{value:12.4f}" for value in values))
 
 
-def load_or_train(
-    name: str, *, seed: int = 0, validation: bool = False, progress: bool = True
-) -> tuple[keras.Model, History]:
-    """Return the model trained by a recipe, from the shelf when it stands there.
-
-    Parameters
-    ----------
-    name : str
-        One of `RECIPES`.
-    seed : int
-    validation : bool
-        Whether the last sixth of the training set is held out and measured after each epoch.
-    progress : bool
-        Whether to show a live bar while training.
-
-    Returns
-    -------
-    model, history
-        As `train` returns them.
-
-    Raises
-    ------
-    ValueError
-        If there is no such recipe.
-    """
-    recipe = get_recipe(name)
-    shelf = shelf_path(name, seed=seed, validation=validation)
-    if not shelf.exists():
-        images, labels = data.load_mnist()[0]  # and let go of the test set
-        x, y = preprocess.add_channel(images), preprocess.one_hot(labels)
-        split = len(x) * 5 // 6 if validation else len(x)
-        held_out = (preprocess.normalize(x[split:]), y[split:]) if validation else None
-        x, y = x[:split], y[:split]
-        keep(shelf, *train(recipe, x, y, seed=seed, validation_data=held_out, progress=progress))
-    runtime.load_tensorflow()
-    import keras
-
-    history = json.loads((shelf / "history.json").read_text(encoding="utf-8"))
-    return keras.saving.load_model(shelf / "model.keras"), history
-
-
 def get_recipe(name: str) -> Recipe:
     """Return the recipe of that name, or say which there are."""
     if name not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, not {name!r}")
     return RECIPES[name]
-
-
-def shelf_path(name: str, *, seed: int = 0, validation: bool = False) -> Path:
-    """Return the folder in ``artifacts/`` for a trained model.
-
-    Its name carries a hash of all that decides the weights: the recipe, the seed, the data's size,
-    the libraries' versions, the machine's arithmetic and this package's own source. So a model is
-    never mistaken for another's, and nothing on the shelf is ever overwritten.
-    """
-    key = {
-        "recipe": dataclasses.asdict(get_recipe(name)),
-        "seed": seed,
-        "validation": validation,
-        "quick": runtime.is_quick(),
-        "versions": runtime.versions(),
-        "machine": runtime.machine(),
-        "source": runtime.source_fingerprint(),
-    }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    return runtime.artifacts_dir() / f"{name}-seed{seed}-{digest}"
-
-
-def keep(shelf: Path, network: keras.Model, history: History) -> None:
-    """Put a trained model and its history on the shelf, whole or not at all.
-
-    Parameters
-    ----------
-    shelf : Path
-        As `shelf_path` gives it. When another kernel was faster, its model stays.
-    network : keras.Model
-    history : dict of str to list of float
-    """
-    shelf.parent.mkdir(parents=True, exist_ok=True)
-    folder = shelf.parent / f".unfinished-{os.getpid()}-{time.time_ns()}"
-    folder.mkdir()
-    try:
-        network.save(folder / "model.keras")
-        (folder / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
-        if not shelf.exists():
-            os.rename(folder, shelf)
-    except OSError:
-        if not shelf.exists():
-            raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

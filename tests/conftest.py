@@ -7,9 +7,15 @@ from mnist_cnn import data, runtime
 
 @pytest.fixture(scope="session")
 def mnist():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MNIST_CNN_QUICK", raising=False)
-        return data.load_mnist()
+    return data.load_mnist()
+
+
+@pytest.fixture
+def little_data(mnist, monkeypatch):
+    """What trains or measures in this test does so on the first 3,000 and 1,000 digits."""
+    (x_train, y_train), (x_test, y_test) = mnist
+    few = (x_train[:3000], y_train[:3000]), (x_test[:1000], y_test[:1000])
+    monkeypatch.setattr(data, "load_mnist", lambda: few)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The command ``mnist-cnn``: what it prints and writes, and what it refuses."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_cnn import data, model, runtime, training
+from mnist_cnn import data, model, networks, runtime, training
 from mnist_cnn.cli import main
 
 FIGURES = ["confusion.png", "errors.png", "history.png"]
@@ -23,20 +25,22 @@ INTERRUPTED = "mnist-cnn: interrupted; nothing half-written is left\n"
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path):
-    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
+def empty_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A folder with a trained model, and what the command printed."""
+def run(tmp_path_factory, mnist):
+    """A folder with a model trained on few digits, and what the command printed."""
     root = tmp_path_factory.mktemp("run")
-    environment = os.environ | {"MNIST_CNN_QUICK": "1"}
-    command = [sys.executable, "-m", "mnist_cnn"]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    return root / "artifacts" / "mnist-cnn", done.stdout
+    (x_train, y_train), (x_test, y_test) = mnist
+    few = (x_train[:3000], y_train[:3000]), (x_test[:1000], y_test[:1000])
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(root)
+        patch.setattr(data, "load_mnist", lambda: few)
+        assert main([]) == 0
+    return root / "artifacts" / "mnist-cnn", printed.getvalue()
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_train_takes_recipe_epochs_seed_and_folder(untrained, tmp_path, capsys):
     assert "recipe article, epochs 3, seed 7" in capsys.readouterr().out
 
 
-def test_evaluate_agrees_with_training(run, capsys):
+def test_evaluate_agrees_with_training(run, little_data, capsys):
     out, _ = run
     assert main(["evaluate", str(out / "model.keras")]) == 0
     printed = capsys.readouterr().out
@@ -144,7 +148,7 @@ def test_predict_refuses_a_decompression_bomb(capsys):
     assert error == "mnist-cnn: bomb.png has more than 50,000,000 pixels\n"
 
 
-def test_predict_tells_that_a_sigmoids_scores_are_no_probabilities(capsys):
+def test_predict_tells_that_a_sigmoids_scores_are_not_probabilities(capsys):
     runtime.set_seed(0)
     model.build_model("sigmoid").save("sigmoid.keras")
     Image.fromarray(data.load_mnist()[1][0][0]).save("digit.png")
@@ -165,17 +169,17 @@ def test_predict_tells_that_a_sigmoids_scores_are_no_probabilities(capsys):
         ("train --out file/out", "file"),
         ("evaluate missing.keras", "missing.keras is missing"),
         ("evaluate file", "file is not a readable Keras model"),
-        ("evaluate", "mnist-cnn train makes a model"),
-        ("predict file", "mnist-cnn train makes a model"),
+        ("evaluate folder", "model.keras is missing: mnist-cnn train makes a model"),
+        ("networks worst", "recipe must be one of"),
         ("predict", "required: IMAGE"),
         ("notebooks", "holds no chapters"),
         ("notebooks 99", "no chapter is called 99"),
-        ("notebooks --quick --update", "leave --quick out"),
         ("fly", "invalid choice"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call, message, tmp_path, capsys):
     (tmp_path / "file").write_text("text")
+    (tmp_path / "folder").mkdir()
     assert message in refused(capsys, *call.split())
 
 
@@ -202,7 +206,7 @@ def project(tmp_path):
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / name)
 
-    write("01_sum.ipynb", "print(1 + 1)", "import os\nprint(os.environ.get('MNIST_CNN_QUICK'))")
+    write("01_sum.ipynb", "print(1 + 1)", "print('two')")
     write("02_fault.ipynb", "1 / 0")
     return tmp_path
 
@@ -210,9 +214,9 @@ def project(tmp_path):
 @pytest.mark.parametrize("name", ["01", "01_sum", "notebooks/01_sum.ipynb"])
 def test_notebooks_executes_into_build(project, name, capsys):
     before = (project / "notebooks" / "01_sum.ipynb").read_bytes()
-    assert main(["notebooks", name, "--quick"]) == 0
+    assert main(["notebooks", name]) == 0
     executed = nbformat.read(project / "build" / "notebooks" / "01_sum.ipynb", 4)
-    assert [cell.outputs[0].text for cell in executed.cells] == ["2\n", "1\n"]
+    assert [cell.outputs[0].text for cell in executed.cells] == ["2\n", "two\n"]
     assert (project / "notebooks" / "01_sum.ipynb").read_bytes() == before
     assert "2 code cells run" in capsys.readouterr().out
 
@@ -223,7 +227,7 @@ def test_notebooks_updates_and_goes_on_after_a_fault(project, capsys):
     assert printed.err == "mnist-cnn: 02_fault.ipynb: ZeroDivisionError: division by zero\n"
     assert "cell 0: changed" in printed.out
     recorded = nbformat.read(project / "notebooks" / "01_sum.ipynb", 4)
-    assert [cell.outputs[0].text for cell in recorded.cells] == ["2\n", "None\n"]
+    assert [cell.outputs[0].text for cell in recorded.cells] == ["2\n", "two\n"]
     assert main(["notebooks", "01", "--update"]) == 0
     assert "cell 1: unchanged" in capsys.readouterr().out
 
@@ -292,3 +296,29 @@ def test_a_signal_while_training_leaves_the_earlier_files_whole(sent, earlier):
     assert error == (INTERRUPTED if sent == "SIGINT" else "")
     assert_whole(earlier)
     assert len(list(earlier.iterdir())) == len(FILES)
+
+
+def test_networks_holds_a_new_training_against_the_card(monkeypatch, capsys):
+    fast = networks.read("fast")
+    accuracy = fast.card["test_accuracy"]
+    accuracies = iter([accuracy, accuracy - 0.0005, 0.9])
+
+    def train(name):
+        card = fast.card | {"test_accuracy": next(accuracies)}
+        return networks.Network(card | {"sha256": card["sha256"] * (len(seen) == 0)}, fast.weights)
+
+    seen = []
+    monkeypatch.setattr(networks, "train", train)
+    for code, sentence in ((0, "bit for bit"), (0, ": within"), (2, ": OUTSIDE")):
+        assert main(["networks", "fast"]) == code
+        seen.append(capsys.readouterr().out)
+        assert sentence in seen[-1]
+
+
+def test_networks_updates_on_demand(monkeypatch, tmp_path, capsys):
+    fast = networks.read("fast")
+    monkeypatch.setattr(networks, "train", lambda name: fast)
+    written = []
+    monkeypatch.setattr(networks, "write", written.append)
+    assert main(["networks", "fast", "--update"]) == 0
+    assert written == [fast]

@@ -50,13 +50,6 @@ def test_what_the_data_card_says_of_the_images(mnist):
         assert " | ".join(f"{count:,}" for count in share) in card
 
 
-def test_quick_data_is_the_beginning(mnist, monkeypatch):
-    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
-    for whole, quick in zip(mnist, data.load_mnist(), strict=True):
-        size = {60_000: 3_000, 10_000: 1_000}[len(whole[1])]
-        assert all(np.array_equal(a[:size], b) for a, b in zip(whole, quick, strict=True))
-
-
 def test_loading_takes_less_than_a_second():
     times = []
     for _ in range(3):

@@ -138,5 +138,5 @@ def strings(value):
 def test_the_students_edition_runs(tmp_path):
     for path in editions.write("student", SOURCE, tmp_path, strip=True):
         if path.name.startswith("01"):
-            executed = recording.execute(path, quick=True)
+            executed = recording.execute(path)
     assert all(cell.execution_count for cell in recording.code_cells(executed))

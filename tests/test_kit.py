@@ -72,10 +72,10 @@ def test_a_kit_installs_without_a_network(tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     bin = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     environment = {name: value for name, value in os.environ.items() if name[:4] != "PIP_"}
-    environment |= {"PIP_CONFIG_FILE": os.devnull, "MNIST_CNN_QUICK": "1"}
+    environment |= {"PIP_CONFIG_FILE": os.devnull}
     install = ["-m", "pip", "install", "--no-index", "--find-links", "wheels", "mnist-cnn"]
     calls = [[bin / "python", *install], [bin / "mnist-cnn", "info"]]
-    calls += [[bin / "mnist-cnn", "notebooks", "01", "--quick"]]
+    calls += [[bin / "mnist-cnn", "notebooks", "01"]]
     apart = ["unshare", "--net", "--map-root-user"] if sys.platform == "linux" else []
     for call in calls[:2]:
         subprocess.run([*apart, *call], cwd=folder, env=environment, check=True)

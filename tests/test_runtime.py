@@ -60,16 +60,6 @@ def test_a_wrong_seed_is_refused(seed):
         runtime.set_seed(seed)
 
 
-@pytest.mark.parametrize(
-    ("value", "quick"), [(None, False), ("", False), ("0", False), ("1", True)]
-)
-def test_is_quick(monkeypatch, value, quick):
-    monkeypatch.delenv("MNIST_CNN_QUICK", raising=False)
-    if value is not None:
-        monkeypatch.setenv("MNIST_CNN_QUICK", value)
-    assert runtime.is_quick() is quick
-
-
 def test_versions_and_machine_are_stable_and_fit_into_json():
     assert set(runtime.versions()) == {"mnist-cnn", "keras", "tensorflow", "numpy"}
     assert json.loads(json.dumps(runtime.machine())) == runtime.machine()
@@ -84,11 +74,6 @@ def test_artifacts_dir_is_at_the_projects_root(tmp_path, monkeypatch):
     assert runtime.artifacts_dir() == inner / "artifacts"
     (tmp_path / "project" / "pyproject.toml").touch()
     assert runtime.artifacts_dir() == tmp_path / "project" / "artifacts"
-
-
-def test_source_fingerprint_is_a_sha256():
-    assert len(runtime.source_fingerprint()) == 64
-    assert runtime.source_fingerprint() == runtime.source_fingerprint()
 
 
 def test_replacing_writes_all_or_nothing(tmp_path):

@@ -1,9 +1,7 @@
 import dataclasses
 import gc
 import itertools
-import json
 import math
-import os
 import subprocess
 import sys
 import weakref
@@ -11,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from mnist_cnn import model, preprocess, runtime, training
+from mnist_cnn import model, preprocess, training
 
 SHORT_RUNS = """
 import dataclasses, hashlib
@@ -31,14 +29,6 @@ def small(mnist):
     """512 real digits as the network takes them."""
     images, labels = (array[:512] for array in mnist[0])
     return preprocess.prepare(images), preprocess.one_hot(labels)
-
-
-@pytest.fixture
-def quick(tmp_path, monkeypatch):
-    """Small data, and a new folder for the shelf."""
-    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def equal_weights(first, second):
@@ -136,9 +126,8 @@ def test_wrong_shapes_are_refused(x_shape, y_shape):
 
 
 def test_an_unknown_recipe_is_refused():
-    for function in training.get_recipe, training.load_or_train, training.shelf_path:
-        with pytest.raises(ValueError, match=r"^recipe must be one of article, fast.*not 'slow'$"):
-            function("slow")
+    with pytest.raises(ValueError, match=r"^recipe must be one of article, fast.*not 'slow'$"):
+        training.get_recipe("slow")
 
 
 def test_shifted_batches_are_shifted_digits(small, keras):
@@ -231,81 +220,6 @@ def test_a_run_lets_go_of_its_images(small):
     del x
     gc.collect()
     assert alive() is None
-
-
-def test_load_or_train_trains_once(quick, monkeypatch):
-    network, history = training.load_or_train("fast", progress=False)
-    shelf = training.shelf_path("fast")
-    assert shelf.parent == quick / "artifacts"
-    assert sorted(p.name for p in shelf.iterdir()) == ["history.json", "model.keras"]
-    monkeypatch.setattr(training, "train", None)
-    again, same_history = training.load_or_train("fast", progress=False)
-    assert equal_weights(network, again) and history == same_history
-    assert list(shelf.parent.iterdir()) == [shelf]
-
-
-def test_load_or_train_with_validation_has_its_own_shelf(quick):
-    _, history = training.load_or_train("fast", validation=True, progress=False)
-    assert {"val_accuracy", "val_loss"} < set(history)
-    assert not training.shelf_path("fast").exists()
-
-
-def test_a_shelf_is_for_one_run_only(monkeypatch):
-    shelves = {training.shelf_path(name) for name in training.RECIPES}
-    shelves |= {training.shelf_path("fast", seed=1), training.shelf_path("fast", validation=True)}
-    monkeypatch.setenv("MNIST_CNN_QUICK", "1")
-    shelves.add(training.shelf_path("fast"))
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "another setting")
-    shelves.add(training.shelf_path("fast"))
-    monkeypatch.setattr(runtime, "source_fingerprint", lambda: "another source")
-    shelves.add(training.shelf_path("fast"))
-    assert len(shelves) == len(training.RECIPES) + 5
-
-
-class FakeNetwork:
-    """Saves some bytes; then something happens."""
-
-    def __init__(self, content, accident=None):
-        self.content, self.accident = content, accident
-
-    def save(self, path):
-        path.write_bytes(self.content)
-        if self.accident:
-            raise self.accident
-
-
-@pytest.mark.parametrize("accident", [KeyboardInterrupt(), OSError(28, "No space left")])
-def test_keep_leaves_nothing_half_written(tmp_path, accident):
-    shelf = tmp_path / "artifacts" / "article-seed0"
-    with pytest.raises(type(accident)):
-        training.keep(shelf, FakeNetwork(b"half", accident), {})
-    assert list(shelf.parent.iterdir()) == []
-
-
-def test_the_first_on_the_shelf_stays(tmp_path):
-    shelf = tmp_path / "article-seed0"
-    training.keep(shelf, FakeNetwork(b"first"), {"loss": [1.0]})
-    training.keep(shelf, FakeNetwork(b"second"), {"loss": [2.0]})
-    assert (shelf / "model.keras").read_bytes() == b"first"
-    assert json.loads((shelf / "history.json").read_text()) == {"loss": [1.0]}
-    assert list(tmp_path.iterdir()) == [shelf]
-
-
-def test_a_kill_while_saving_leaves_no_shelf(tmp_path):
-    code = f"""
-import os, pathlib
-from mnist_cnn import training
-class Network:
-    def save(self, path):
-        path.write_bytes(b"half")
-        os.kill(os.getpid(), 9)
-training.keep(pathlib.Path({str(tmp_path / "shelf")!r}), Network(), {{}})
-"""
-    if os.name == "posix":
-        assert subprocess.run([sys.executable, "-c", code]).returncode == -9
-        assert not (tmp_path / "shelf").exists()
-        training.keep(tmp_path / "shelf", FakeNetwork(b"whole"), {})
-        assert (tmp_path / "shelf" / "model.keras").read_bytes() == b"whole"
 
 
 def test_print_history_is_a_table(capsys):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_cnn import data, evaluation, plots, preprocess, training
+from mnist_cnn import data, evaluation, networks, plots, preprocess
 
 _, (images, labels) = data.load_mnist()
-network, _ = training.load_or_train("fast")
+network, _ = networks.load("fast")
 scores = evaluation.predict_scores(network, preprocess.prepare(images))
 predictions = scores.argmax(axis=1)
 wrong = evaluation.find_errors(labels, scores)[:10]

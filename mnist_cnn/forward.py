@@ -1,0 +1,123 @@
+"""The forward pass of a trained network in NumPy: what chapter 03 does by hand, for whole images.
+
+Each function is one layer, takes and returns float32, and gives what Keras gives to 1e-5.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def convolution(
+    images: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | float = 0.0,
+    padding: str = "valid",
+) -> np.ndarray:
+    """Slide a square window over the images: sum of kernel times pixels, plus bias, per filter.
+
+    Parameters
+    ----------
+    images : (n, height, width, channels)
+    kernel : (size, size, channels, filters)
+    bias : (filters,) or 0
+    padding : {"valid", "same"}
+        "same" surrounds the images with zeros, so that height and width stay.
+
+    Returns
+    -------
+    (n, height', width', filters)
+    """
+    size = len(kernel)
+    if padding == "same":
+        before = (size - 1) // 2
+        border = (before, size - 1 - before)
+        images = np.pad(images, ((0, 0), border, border, (0, 0)))
+    height, width = (side - size + 1 for side in images.shape[1:3])
+    # For each place in the window: what all windows have there, times the weights of that place.
+    products = (
+        images[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row, column in np.ndindex(size, size)
+    )
+    return sum(products) + bias
+
+
+def max_pooling(maps: np.ndarray, size: int = 2) -> np.ndarray:
+    """Keep the largest number of each block of `size` × `size`; an incomplete block is dropped."""
+    n, height, width, channels = maps.shape
+    rows, columns = height // size, width // size
+    whole = maps[:, : rows * size, : columns * size]
+    return whole.reshape(n, rows, size, columns, size, channels).max(axis=(2, 4))
+
+
+def batch_normalization(
+    values: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    epsilon: float = 1e-3,
+) -> np.ndarray:
+    """Normalise each channel by the mean and variance that were kept in training."""
+    return gamma * (values - mean) / np.sqrt(variance + np.float32(epsilon)) + beta
+
+
+def dense(features: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Weigh all features for each unit: (n, features) times (features, units), plus bias."""
+    return features @ kernel + bias
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    """Set what is negative to 0."""
+    return np.maximum(values, 0)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Squeeze each number into 0 to 1, by itself."""
+    return 1 / (1 + np.exp(-logits))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn each row into shares that sum to 1."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "softmax": softmax}
+
+
+def predict(
+    layers: Sequence[Mapping], weights: Sequence[np.ndarray], images: np.ndarray
+) -> np.ndarray:
+    """Pass images through all layers of a network.
+
+    Parameters
+    ----------
+    layers : sequence of dict
+        In order: "class", Keras's name of the layer, and the settings it has there.
+    weights : sequence of float32 arrays
+        As Keras's ``model.get_weights()`` gives them.
+    images : (n, 28, 28, 1) float32, 0 to 1
+
+    Returns
+    -------
+    (n, 10) float32
+        The network's ten scores for each image.
+    """
+    values, rest = images, iter(weights)
+    for layer in layers:
+        match layer["class"]:
+            case "Conv2D":
+                kernel, bias = next(rest), next(rest) if layer["use_bias"] else 0
+                values = convolution(values, kernel, bias, layer["padding"])
+            case "MaxPooling2D":
+                values = max_pooling(values, layer["pool_size"][0])
+            case "BatchNormalization":
+                values = batch_normalization(values, *(next(rest) for _ in range(4)))
+            case "Flatten":
+                values = values.reshape(len(values), -1)
+            case "Dense":
+                values = dense(values, next(rest), next(rest))
+        if activation := ACTIVATIONS.get(layer["activation"]):
+            values = activation(values)
+    return values
