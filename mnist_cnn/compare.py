@@ -24,21 +24,25 @@ NUMBER = re.compile(
 MARKER = re.compile(r"#\s*(NBVAL_\w+|PYTEST_VALIDATE_IGNORE_OUTPUT)")
 PLAIN_TAGS = ("exercise", "solution")
 # The largest value that a tag may take: beyond it nothing would be checked.
-TAG_LIMITS = {"approx-abs": math.inf, "approx-rel": 1.0, "figure-rms": 64.0}
-TILE, TILE_FACTOR = 16, 4
+TAG_LIMITS = {"approx-abs": math.inf, "approx-rel": 1.0}
+FIGURE_RMS, TILE, TILE_FACTOR = 2.0, 16, 4
+SVG = "image/svg+xml"
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a cell's outputs may lie from the recorded ones; the cell's tags say it."""
+    """How far a cell's outputs may lie from the recorded ones; the cell's tags say it.
+
+    No tag concerns a PNG: `figure_rms`, in grey levels of 255, holds for all of them.
+    """
 
     approx_abs: float = 0.0
     approx_rel: float = 0.0
-    figure_rms: float = 2.0
+    figure_rms: float = FIGURE_RMS
 
     @classmethod
     def from_tags(cls, tags: Iterable[str]) -> "Tolerance":
-        """Read ``approx-abs=…``, ``approx-rel=…`` and ``figure-rms=…``; ValueError if unknown."""
+        """Read ``approx-abs=…`` and ``approx-rel=…``; ValueError if a tag is unknown."""
         values = {}
         for tag in tags:
             name, _, value = tag.partition("=")
@@ -175,7 +179,9 @@ def _compare_data(where: str, old: dict, new: dict, tolerance: Tolerance) -> lis
         kinds = (", ".join(sorted(side["data"])) for side in (old, new))
         return [*found, Difference(f"{where}: other MIME types", *kinds)]
     for mime, value in old["data"].items():
-        if mime.startswith("image/") and mime != "image/svg+xml":
+        if mime == SVG:
+            found += _compare_svg(where, value, new["data"][mime], tolerance)
+        elif mime.startswith("image/"):
             pair = base64.b64decode(value), base64.b64decode(new["data"][mime])
             found.append(_compare_figure(where, *pair, tolerance.figure_rms))
         else:
@@ -190,15 +196,18 @@ def _as_text(value: object) -> str:
 
 
 def _without_alt(metadata: dict) -> dict:
-    rest = {k: v for k, v in metadata.get("image/png", {}).items() if k != "alt"}
-    return {**metadata, "image/png": rest}
+    return {
+        key: {k: v for k, v in value.items() if k != "alt"} if key.startswith("image/") else value
+        for key, value in metadata.items()
+    }
 
 
 def _compare_alt(where: str, output: dict) -> Difference | None:
-    if "image/png" not in output["data"]:
+    image = next((mime for mime in output["data"] if mime.startswith("image/")), None)
+    if image is None:
         return None
     text = output["data"].get("text/plain", "")
-    alt = output["metadata"].get("image/png", {}).get("alt", "")
+    alt = output["metadata"].get(image, {}).get("alt", "")
     if not alt.strip() or text.startswith("<"):
         return Difference(f"{where} has no alt text; use mnist_cnn.plots.show(figure, alt=…)")
     return Difference(f"{where}: two alt texts", text, alt) if alt != text else None
@@ -214,6 +223,25 @@ def _compare_figure(where: str, old: bytes, new: bytes, limit: float) -> Differe
     return Difference(
         f"{where}: figures differ", sizes[0], sizes[1] if math.isinf(distance) else got, (old, new)
     )
+
+
+def _compare_svg(where: str, old: str, new: str, tolerance: Tolerance) -> list:
+    """Compare what two SVGs draw: their words exactly, their coordinates within the tolerance."""
+    (words, shapes), (new_words, new_shapes) = map(_svg_parts, (old, new))
+    return [
+        _compare_text(f"{where}: words of the figure", words, new_words, Tolerance()),
+        _compare_text(f"{where}: shapes of the figure", shapes, new_shapes, tolerance),
+    ]
+
+
+def _svg_parts(svg: str) -> tuple[str, str]:
+    """Return the texts that an SVG shows, a line each, and all else of it, names made neutral."""
+    texts = re.findall(r"<text\b[^>]*>([^<]*)</text>", svg)
+    shapes = re.sub(r"(<text\b[^>]*>)[^<]*(?=</text>)", r"\1", svg)
+    # Matplotlib names a clip path or marker after its coordinates.
+    for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', shapes))):
+        shapes = re.sub(rf'(id="|#){re.escape(name)}(?=["\)])', rf"\1name{number}", shapes)
+    return "\n".join(texts), shapes
 
 
 def _compare_text(where: str, old: str, new: str, tolerance: Tolerance) -> Difference | None:

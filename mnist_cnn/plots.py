@@ -39,7 +39,7 @@ matplotlib.rcParams.update(
 )
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Figure, alt: str, *, vector: bool = False) -> None:
     """Display a figure in a notebook, with a text that says what it shows.
 
     Parameters
@@ -47,6 +47,8 @@ def show(figure: Figure, alt: str) -> None:
     figure : matplotlib.figure.Figure
     alt : str
         For those who cannot see the figure, and for the check of the recorded output.
+    vector : bool
+        Whether to display it as SVG, whose words and lines stay words and lines, instead of PNG.
 
     Raises
     ------
@@ -59,10 +61,18 @@ def show(figure: Figure, alt: str) -> None:
     from IPython.display import display
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    if vector:
+        mime, metadata = "image/svg+xml", {"Date": None, "Creator": None, "Title": alt}
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mnist_cnn"}):
+            figure.savefig(buffer, format="svg", metadata=metadata)
+        image = buffer.getvalue().decode()
+        image = image[image.index("<svg") :]  # what a page can hold: no XML declaration
+    else:
+        mime = "image/png"
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        image = base64.b64encode(buffer.getvalue()).decode("ascii")
     plt.close(figure)
-    png = base64.b64encode(buffer.getvalue()).decode("ascii")
-    display({"image/png": png, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    display({mime: image, "text/plain": alt}, metadata={mime: {"alt": alt}}, raw=True)
 
 
 def digit_grid(
@@ -390,18 +400,29 @@ def error_gallery(
 def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
     """Draw accuracy against confidence, and below it how many images each bin holds.
 
+    The bars above are the accuracies' 95 % Wilson intervals. Bins of fewer than ten images, whose
+    bars would fill the panel, stand below only.
+
     Parameters
     ----------
     curves : mapping of str to Reliability
         Names for the legend, and what `evaluation.reliability_curve` gives.
     """
+    from mnist_cnn.evaluation import wilson_interval
+
     figure = Figure(figsize=(6.5, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.5, 1])
     top.plot([0, 1], [0, 1], color="0.5", ls=":", label="as sure as right")
-    for (name, curve), marker in zip(curves.items(), "osD^", strict=False):
-        style = {"marker": marker, "markersize": 6, "label": name}
-        top.plot(curve.confidence, curve.accuracy, **style)
+    # A large first marker is seen where another lies on it.
+    for (name, curve), marker, size in zip(curves.items(), "osD^", (10, 6, 6, 6), strict=False):
+        style = {"marker": marker, "markersize": size, "label": name}
+        enough = curve.count >= 10
+        confidence, accuracy, count = (part[enough] for part in curve[:3])
+        ends = [wilson_interval(round(a * n), n) for a, n in zip(accuracy, count, strict=True)]
+        bars = np.abs(np.transpose(ends) - accuracy)
+        top.errorbar(confidence, accuracy, bars, capsize=3, **style)
         bottom.semilogy(curve.confidence, curve.count, **style)
+    bottom.axhline(10, color="0.5", ls=":")
     top.set(ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.03, 1.03))
     top.legend(loc="upper left")
     bottom.set(xlabel="confidence (greatest score)", ylabel="images", ylim=(0.7, 2e4))

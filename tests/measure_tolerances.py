@@ -1,36 +1,46 @@
 """Measure how far outputs move between CPU variants, against what the cells' tags allow.
 
-``python -m tests.measure_tolerances [NOTEBOOK…]`` runs each notebook once per variant. Every
-variant has a folder of its own, without trained models: a model trained under another variant
-would hide the very spread that is to be measured.
+``python -m tests.measure_tolerances [NOTEBOOK…]`` runs each notebook once per variant and prints
+the widest move under every tag. ``--update`` writes them to ``tolerances.json``, to which a test
+holds the tags. ``--variant NAME`` runs one variant only, ``--out`` keeps the executed copies.
 """
 
 import argparse
-import base64
+import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
+from numpy._core._multiarray_umath import __cpu_features__
 
 from mnist_cnn import recording
-from mnist_cnn.compare import (
-    Tolerance,
-    compare_outputs,
-    figure_distance,
-    normalise,
-    split_numbers,
-)
+from mnist_cnn.compare import SVG, check_cell, normalise, split_numbers
+from mnist_cnn.runtime import replacing
 from tests.plant_faults import holders
 
 ROOT = Path(__file__).parents[1]
+TABLE = Path(__file__).with_name("tolerances.json")
+# Beyond the baseline that NumPy is compiled for, by what this processor has.
+BEYOND_SSE = [
+    name for name in ("X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR") if __cpu_features__.get(name)
+]
+BEYOND_AVX2 = [name for name in BEYOND_SSE if name != "X86_V3"]
 VARIANTS = {
     "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "one CPU": {"PIN_TO_ONE_CPU": "1"},
-    "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "AVX2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(BEYOND_AVX2),
+    },
+    "SSE4.1": {
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(BEYOND_SSE),
+    },
     "repeat": {},
 }
 
@@ -43,76 +53,85 @@ def run_variant(notebook, out):
 
 
 def spread(recorded, new):
-    """Return the greatest absolute and relative move of a number, and of a figure."""
-    absolute = relative = figure = 0.0
+    """Return the greatest absolute and relative move of a number, in texts and vector figures."""
+    absolute = relative = 0.0
     recorded, new = (nbformat.from_dict({"outputs": normalise(c.outputs)}) for c in (recorded, new))
-    for (old, key), (out, other) in zip(holders(recorded), holders(new), strict=False):
-        numbers = zip(split_numbers(old[key])[1], split_numbers(out[other])[1], strict=False)
-        for a, b in numbers:
-            absolute = max(absolute, abs(a - b))
-            relative = max(relative, abs(a - b) / abs(a) if a else 0.0)
-    pairs = zip(holders(recorded, "image/png"), holders(new, "image/png"), strict=False)
-    for (old, key), (out, _) in pairs:
-        figure = max(figure, figure_distance(*map(base64.b64decode, (old[key], out[key]))))
-    return absolute, relative, figure
+    for mime in ("text/plain", SVG):
+        for (old, key), (out, other) in zip(
+            holders(recorded, mime), holders(new, mime), strict=False
+        ):
+            numbers = zip(split_numbers(old[key])[1], split_numbers(out[other])[1], strict=False)
+            for a, b in numbers:
+                absolute = max(absolute, abs(a - b))
+                relative = max(relative, abs(a - b) / abs(a) if a else 0.0)
+    return absolute, relative
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
-    parser.add_argument(
-        "--folder", type=Path, help="where the variants' trained models stay for the next call"
-    )
+    parser.add_argument("--variant", choices=VARIANTS, nargs="+", default=list(VARIANTS))
+    parser.add_argument("--out", type=Path, help="where executed copies are kept, and found again")
+    parser.add_argument("--update", action="store_true", help=f"write {TABLE.name}")
     parser.add_argument("--run", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         run_variant(*options.run)
         return
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    results = {path: [] for path in paths}
     with tempfile.TemporaryDirectory() as temporary:
-        for name, variables in VARIANTS.items():
-            folder = (options.folder or Path(temporary)).absolute() / name.replace(" ", "-")
-            shutil.copytree(ROOT / "notebooks", folder / "notebooks", dirs_exist_ok=True)
-            shutil.copy(ROOT / "pyproject.toml", folder)
-            for path in paths:
-                out = folder / path.name
-                copy = folder / "notebooks" / path.name
-                command = [sys.executable, "-m", "tests.measure_tolerances", "--run", copy, out]
-                done = subprocess.run(command, cwd=ROOT, env=os.environ | variables)
-                if done.returncode:
-                    print(f"{path.name} failed under {name}; it is missing from the table")
-                else:
-                    results[path].append((name, nbformat.read(out, as_version=4)))
-    print("| cell | tag | widest spread | under | tag / spread |\n|---|---|---|---|---|")
-    untagged = [line for path in paths for line in report(path, results[path])]
-    print(
-        "\nCells that differ without a tag, or by more than their tag:",
-        len(untagged),
-        *untagged,
-        sep="\n- ",
+        folder = options.out or Path(temporary)
+        runs = {p: {name: execute(p, name, folder) for name in options.variant} for p in paths}
+        rows, beyond = [], []
+        for path in paths:
+            for found, into in zip(report(path, runs[path]), (rows, beyond), strict=True):
+                into += found
+    print("| cell | tag | widest spread | under | tag / spread |\n|---|---|---:|---|---:|")
+    for row in rows:
+        print(table_row(row))
+    print(f"\nCells that differ by more than their tags allow: {len(beyond)}", *beyond, sep="\n- ")
+    if options.update:
+        with replacing(TABLE) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def table_row(row):
+    """Return a row of the table of tolerances in Markdown."""
+    margin = f"{float(row['tag'].partition('=')[2]) / row['spread']:.1f}" if row["spread"] else "–"
+    return (
+        f"| {row['chapter'][:2]}, {row['cell']} | `{row['tag']}` | {row['spread']:.3g} "
+        f"| {row['under']} | {margin} |"
     )
 
 
+def execute(path, variant, folder):
+    """Return the code cells of a notebook run under a variant; None if it failed."""
+    out = folder.absolute() / variant.replace(" ", "-") / path.name
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "tests.measure_tolerances", "--run", path.absolute(), out]
+        if subprocess.run(command, cwd=ROOT, env=os.environ | VARIANTS[variant]).returncode:
+            print(f"{path.name} failed under {variant}; it is missing from the table")
+            return None
+    return recording.code_cells(nbformat.read(out, as_version=4))
+
+
 def report(path, runs):
-    """Print a row for each tag of a notebook; return the cells that moved further than allowed."""
-    untagged = []
-    cells = recording.code_cells(nbformat.read(path, as_version=4))
-    for number, cell in enumerate(cells):
+    """Return a row for each tag of a notebook, and what moved further than allowed."""
+    rows, beyond = [], []
+    runs = {name: cells for name, cells in runs.items() if cells}
+    for number, cell in enumerate(recording.code_cells(nbformat.read(path, as_version=4))):
         tags = cell.metadata.get("tags", [])
-        new = {name: recording.code_cells(run)[number] for name, run in runs}
-        spreads = {name: spread(cell, other) for name, other in new.items()}
-        for column, kind in enumerate(("approx-abs", "approx-rel", "figure-rms")):
+        spreads = {name: spread(cell, cells[number]) for name, cells in runs.items()}
+        for column, kind in enumerate(("approx-abs", "approx-rel")):
             for tag in (t for t in tags if t.startswith(kind) and spreads):
                 name = max(spreads, key=lambda variant: spreads[variant][column])
-                widest = spreads[name][column]
-                margin = f"{float(tag.partition('=')[2]) / widest:.1f}" if widest else "no spread"
-                print(f"| {path.stem} {number} | {tag} | {widest:.3g} | {name} | {margin} |")
-        tolerance = Tolerance.from_tags(tags)
-        for name, other in new.items():
-            if differs := compare_outputs(cell.outputs, other.outputs, tolerance):
-                untagged.append(f"{path.stem}, cell {number}, {name}: {differs[0].what}")
-    return untagged
+                row = {"chapter": path.stem, "cell": number, "tag": tag}
+                rows.append(row | {"spread": spreads[name][column], "under": name})
+        for name, cells in runs.items():
+            if differs := check_cell(cell, cells[number].outputs):
+                beyond.append(f"{path.stem}, cell {number}, {name}: {differs[0].what}")
+    return rows, beyond
 
 
 if __name__ == "__main__":
