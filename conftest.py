@@ -1,3 +1,3 @@
 """Loads the notebook checker, whichever notebook or folder pytest is called for."""
 
-pytest_plugins = ["tests.notebook_checker"]
+pytest_plugins = ["mnist_cnn.course.check.plugin"]

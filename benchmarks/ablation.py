@@ -20,16 +20,17 @@ from pathlib import Path
 import result
 import worker
 
-from mnist_cnn import runtime, training
+from mnist_cnn import recipes, runtime
+from mnist_cnn.course import files, machine
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "ablation.json"
 RUNS = Path(__file__).parents[1] / "build" / "ablation"
-ARTICLE = dataclasses.replace(training.RECIPES["article"], epochs=3)
-BEST = training.RECIPES["best"]
+ARTICLE = dataclasses.replace(recipes.RECIPES["article"], epochs=3)
+BEST = recipes.RECIPES["best"]
 SEEDS = range(2)
 
 
-def steps() -> list[tuple[str, str, training.Recipe]]:
+def steps() -> list[tuple[str, str, recipes.Recipe]]:
     """Return the rows: name, network, recipe."""
     softmax = dataclasses.replace(ARTICLE, output_activation="softmax")
     schedule = dataclasses.replace(
@@ -64,7 +65,7 @@ def measure(number: int, seed: int) -> dict:
     kept = RUNS / f"{number}-{seed}-{runtime.source_fingerprint()[:12]}.json"
     if not kept.exists():
         measured = worker.run(network, recipe, engine="1", seed=seed, held_out=True)
-        with runtime.replacing(kept) as path:
+        with files.replacing(kept) as path:
             path.write_text(json.dumps({"seed": seed} | measured), encoding="utf-8")
         print(f"{name}, seed {seed}: {measured['cpu_seconds']} CPU s", file=sys.stderr)
     return json.loads(kept.read_text(encoding="utf-8"))
@@ -74,7 +75,7 @@ def main() -> None:
     """Measure every row, seed by seed, and write the table."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     last = len(steps()) - 1
-    with ThreadPoolExecutor(runtime.usable_cpus()) as pool:
+    with ThreadPoolExecutor(machine.usable_cpus()) as pool:
         waiting = {
             (number, seed): pool.submit(measure, number, seed)
             for seed in SEEDS

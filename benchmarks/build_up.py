@@ -16,7 +16,7 @@ from pathlib import Path
 import result
 import worker
 
-from mnist_cnn import training
+from mnist_cnn import recipes
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "build_up.json"
 SHORT = {"batch_size": 128, "epochs": 1.2}
@@ -38,8 +38,8 @@ STEPS = [
 
 def main() -> None:
     """Measure every step and write the table."""
-    article = training.Recipe()  # with a softmax, which trains the same (chapter 03)
-    if dataclasses.replace(article, **STEPS[-1][1]) != training.RECIPES["fast"]:
+    article = recipes.Recipe()  # with a softmax, which trains the same (chapter 03)
+    if dataclasses.replace(article, **STEPS[-1][1]) != recipes.RECIPES["fast"]:
         raise RuntimeError("the last step is not the recipe 'fast'")
     runs = {name: [] for name, *_ in STEPS}
     for seed in range(3):

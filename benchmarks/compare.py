@@ -20,19 +20,20 @@ import numpy as np
 import result
 import worker
 
-from mnist_cnn import runtime, training
+from mnist_cnn import recipes
+from mnist_cnn.course import files
 
 RESULTS = Path(__file__).parent / "results"
 GOALS = (0.99, 0.9927)
 # To train the article's network on one image once; chapter 04, "See where the work goes".
 OPERATIONS_AN_IMAGE = 11.36e6
-ARTICLE = training.RECIPES["article"]
+ARTICLE = recipes.RECIPES["article"]
 # Name: network, recipe, engine. The first is what the others are measured against.
 CONTESTANTS = {
     "article": ("recipe", ARTICLE, "default"),
-    "fast": ("recipe", training.RECIPES["fast"], "1"),
-    "best": ("recipe", training.RECIPES["best"], "1"),
-    "keras.io": ("keras.io", training.Recipe(epochs=15, batch_size=128), "default"),
+    "fast": ("recipe", recipes.RECIPES["fast"], "1"),
+    "best": ("recipe", recipes.RECIPES["best"], "1"),
+    "keras.io": ("keras.io", recipes.Recipe(epochs=15, batch_size=128), "default"),
     "torch": ("torch", dataclasses.replace(ARTICLE, output_activation="softmax"), "default"),
 }
 # fmt: off
@@ -152,7 +153,7 @@ def main() -> None:
     rows = summary(runs, rate)
     print_table(rows, rate)
     name = "short" if options.short else "compare"
-    with runtime.replacing(RESULTS / f"{name}.png") as path:
+    with files.replacing(RESULTS / f"{name}.png") as path:
         draw(runs).savefig(path, dpi=100, metadata={"Software": None})
     measured = {"matrix_product_rate": round(rate), "summary": rows, "runs": runs}
     result.write(RESULTS / f"{name}.json", measured)

@@ -22,7 +22,8 @@ import nbformat
 import result
 from nbclient import NotebookClient
 
-from mnist_cnn import recording, runtime
+from mnist_cnn import runtime
+from mnist_cnn.course import notebooks
 
 RESULTS = Path(__file__).parent / "results"
 CHAPTERS = Path(__file__).parents[1] / "notebooks"
@@ -127,7 +128,7 @@ def run_chapter(path: Path) -> list[dict]:
 
     client = NotebookClient(
         notebook,
-        kernel_manager_class=recording.ThisPython,
+        kernel_manager_class=notebooks.ThisPython,
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_execute=start,
         on_cell_executed=stop,

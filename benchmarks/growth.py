@@ -24,7 +24,8 @@ import fresh
 import numpy as np
 import result
 
-from mnist_cnn import data, model, preprocess, runtime, training
+from mnist_cnn import data, model, preprocess, recipes, runtime, training
+from mnist_cnn.course import files
 
 if TYPE_CHECKING:
     import keras
@@ -127,7 +128,7 @@ def train(held: str, count: int, batch_size: int, most_steps: int, folder: Path)
     else:
         inputs = {"x": batches(read, count, batch_size, seed=0)}
     network = model.build_model()
-    training.compile_model(network, training.Recipe(batch_size=batch_size), count)
+    training.compile_model(network, recipes.Recipe(batch_size=batch_size), count)
     epoch, ticks = -(-count // batch_size), []
     network.fit(
         **inputs,
@@ -177,7 +178,7 @@ def train_replicas(steps: int, batch_size: int = 128) -> list[dict]:
         strategy = tf.distribute.MirroredStrategy(devices)
         with strategy.scope():
             network = model.build_model()
-            training.compile_model(network, training.Recipe(batch_size=batch_size), count)
+            training.compile_model(network, recipes.Recipe(batch_size=batch_size), count)
         # An "epoch" of one step, so that the history holds each step's own loss.
         fitted = network.fit(stream, epochs=steps, steps_per_epoch=1, shuffle=False, verbose=0)
         first = next(iter(strategy.experimental_distribute_dataset(stream)))[0]
@@ -261,7 +262,7 @@ def main() -> None:
             print(*job, f"{runs[-1]['seconds_an_epoch']:.2f} s an epoch", file=sys.stderr)
     replicas = fresh.call(train_replicas, 10)
     print_tables(runs, replicas)
-    with runtime.replacing(RESULTS / "growth.png") as path:
+    with files.replacing(RESULTS / "growth.png") as path:
         draw(runs).savefig(path, dpi=100, metadata={"Software": None})
     result.write(RESULTS / "growth.json", {"runs": runs, "replicas": replicas})
 

@@ -14,10 +14,10 @@ import time
 
 import numpy as np
 
-from mnist_cnn import data, evaluation, model, preprocess, runtime, training
+from mnist_cnn import data, evaluation, model, preprocess, recipes, runtime, training
 
 
-def run(network: str, recipe: training.Recipe, *, engine: str, seed: int, held_out: bool) -> dict:
+def run(network: str, recipe: recipes.Recipe, *, engine: str, seed: int, held_out: bool) -> dict:
     """Train in a new process and return what was measured.
 
     Parameters
@@ -25,7 +25,7 @@ def run(network: str, recipe: training.Recipe, *, engine: str, seed: int, held_o
     network : {"recipe", "keras.io", "torch", "normalised", "undropped"}
         "recipe" is the recipe's own; "torch" is the article's in PyTorch, "normalised" the same
         with batch normalisation; "undropped" is the recipe's better network without dropout.
-    recipe : training.Recipe
+    recipe : recipes.Recipe
     engine : {"default", "0", "1"}
         ``TF_ENABLE_ONEDNN_OPTS``; "default" leaves the choice to TensorFlow.
     seed : int
@@ -110,7 +110,7 @@ def normalised_network():
     )
 
 
-def train_keras(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock: Clock) -> dict:
+def train_keras(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock: Clock) -> dict:
     """Train with Keras as `training.train` does, with a clock beside it."""
     runtime.set_seed(job["seed"])
     import keras
@@ -143,7 +143,7 @@ def train_keras(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock
     return {"averaged": round(float(accuracy()), 5)}
 
 
-def train_torch(job: dict, recipe: training.Recipe, x, y, x_check, labels, clock: Clock) -> dict:
+def train_torch(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock: Clock) -> dict:
     """Train the article's network with a plain PyTorch loop: constant rate, cross-entropy."""
     import torch
     from torch import nn
@@ -187,7 +187,7 @@ def main() -> None:
         os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     else:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = os.environ["BENCHMARK_ENGINE"]
-    recipe = training.Recipe(**job["recipe"])
+    recipe = recipes.Recipe(**job["recipe"])
     (x_train, y_train), (x_check, labels) = data.load_mnist()
     if job["held_out"]:
         split = len(x_train) * 5 // 6

@@ -1,8 +1,24 @@
 """Helpers for the notebook series: handwritten digits with a small convolutional network.
 
-The modules stand in the order in which the data flows: ``runtime``, ``data``, ``preprocess``,
-``model``, ``training``, ``evaluation``, ``plots``. Importing the package is cheap: TensorFlow
-loads when something first needs it.
+Read the modules in the order in which the data flows:
+
+``runtime``      the environment and the seed, before anything is computed
+``data``         MNIST, from a file in this package
+``preprocess``   one-hot labels, the channel axis, grey levels from 0 to 1
+``augmentation`` digits moved, turned, zoomed and slanted
+``model``        the article's network and a better one; sizes and parameter counts
+``recipes``      all that decides a training run
+``progress``     what a training shows
+``training``     a recipe followed, batch by batch
+``evaluation``   predictions, mistakes, intervals, calibration
+``forward``      the forward pass in NumPy
+``networks``     the reference networks: the same for every reader
+``pictures``     photographs and drawings become network input
+``plots``        the figures
+``exercises``    `check`, and ``answers``, what it knows
+
+The workshop, ``course``, makes, checks and hands out the chapters; no lesson imports it. Importing
+the package is cheap: TensorFlow loads when something first needs it.
 """
 
 from mnist_cnn import runtime

@@ -2,6 +2,6 @@
 
 import sys
 
-from mnist_cnn.cli import main
+from mnist_cnn.course.cli import main
 
 sys.exit(main())

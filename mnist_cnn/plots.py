@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mnist_cnn.training import History
+from mnist_cnn.progress import History
 
 if TYPE_CHECKING:
     import keras

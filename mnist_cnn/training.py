@@ -1,127 +1,20 @@
-"""Training: recipes, and the loop that follows them."""
+"""Training: a recipe is followed, batch by batch."""
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import math
-import sys
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnist_cnn import augmentation, model, preprocess, runtime
+from mnist_cnn.progress import History, progress_bar
+from mnist_cnn.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
-
-History = dict[str, list[float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a training run but the data and the seed.
-
-    Attributes
-    ----------
-    epochs : float
-        Passes over the training set; 1.5 stops halfway through the second.
-    batch_size : int
-        Images a gradient step.
-    learning_rate : float
-        Adam's; the peak where `warmup` is set.
-    warmup : float or None
-        Share of the steps (0 to 1) in which the rate climbs from 0 to the peak; it then falls to
-        0 along a cosine. None keeps the rate constant.
-    label_smoothing : float
-        Share of the target (0 to 1) spread evenly over the classes.
-    max_shift : float
-        Each image is moved at random by up to so many pixels along each axis, anew each epoch;
-        whole pixels where nothing but the place is varied.
-    max_rotation : float
-        Each image is turned at random by up to so many degrees, either way.
-    max_zoom : float
-        Each image is zoomed at random by up to this share of its size (0 to below 1).
-    max_shear : float
-        Each image is slanted at random by up to so many pixels to the side for a pixel down.
-    weight_decay : float
-        Each step also takes this share (0 to below 1), times the learning rate, off every weight.
-    beta_2 : float
-        How long Adam remembers squared gradients, 0 to 1; a short run wants a short memory.
-    output_activation : {"softmax", "sigmoid"}
-        The article's network only; the better one ends in a softmax.
-    network : {"article", "better"}
-    """
-
-    epochs: float = 10
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warmup: float | None = None
-    label_smoothing: float = 0.0
-    max_shift: float = 0
-    max_rotation: float = 0.0
-    max_zoom: float = 0.0
-    max_shear: float = 0.0
-    weight_decay: float = 0.0
-    beta_2: float = 0.999
-    output_activation: Literal["softmax", "sigmoid"] = "softmax"
-    network: Literal["article", "better"] = "article"
-
-    def __post_init__(self) -> None:
-        """Refuse values that no run could follow."""
-        for name in ("epochs", "learning_rate"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be above 0, not {value!r}")
-        if self.batch_size != int(self.batch_size) or self.batch_size < 1:
-            raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
-        if not 0 <= self.max_shift < 28:
-            raise ValueError(f"max_shift must be from 0 to below 28, not {self.max_shift!r}")
-        if self.max_shift % 1 and not self.warps:
-            raise ValueError(
-                f"max_shift must be an integer where images are only moved, not {self.max_shift!r}"
-            )
-        if not 0 <= self.max_rotation <= 180:
-            raise ValueError(f"max_rotation must be from 0 to 180, not {self.max_rotation!r}")
-        shares = "warmup", "label_smoothing", "max_zoom", "max_shear", "weight_decay", "beta_2"
-        for name in shares:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, not {value!r}")
-
-    @property
-    def warps(self) -> bool:
-        """Whether images are turned, zoomed or slanted, not only moved."""
-        return bool(self.max_rotation or self.max_zoom or self.max_shear)
-
-
-RECIPES = {
-    "article": Recipe(output_activation="sigmoid"),
-    "fast": Recipe(
-        epochs=1.2,
-        batch_size=128,
-        learning_rate=8e-3,
-        warmup=0.2,
-        label_smoothing=0.1,
-        max_shift=1,
-        beta_2=0.95,
-    ),
-    "best": Recipe(
-        epochs=13,
-        batch_size=64,
-        learning_rate=3e-3,
-        warmup=0.15,
-        label_smoothing=0.1,
-        max_shift=1.5,
-        max_rotation=10,
-        max_zoom=0.1,
-        max_shear=0.1,
-        weight_decay=0.1,
-        network="better",
-    ),
-}
 
 
 def train(
@@ -276,79 +169,3 @@ def warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> n
     names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
     limits = {name: getattr(recipe, name) for name in names}
     return augmentation.warp(images, augmentation.random_maps(random, len(images), **limits))
-
-
-def progress_bar() -> keras.callbacks.Callback:
-    """Return a Keras callback that shows a live bar and leaves nothing behind.
-
-    In a notebook the bar is one display that is emptied at the end, so that the recorded output
-    does not depend on the reader's clock; in a terminal it is one line that is wiped. Where
-    neither is at hand (a log file) nothing is shown.
-    """
-    import keras
-
-    class ProgressBar(keras.callbacks.Callback):
-        def on_train_begin(self, logs: dict | None = None) -> None:
-            self.show, self.close = _live_line()
-            self.started, self.shown, self.done = time.monotonic(), 0.0, 0
-
-        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-            self.epoch = epoch
-
-        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-            self.done += 1
-            now = time.monotonic()
-            if now - self.shown < 0.25:
-                return
-            self.shown = now
-            epochs, steps = self.params["epochs"], self.params["steps"]
-            share = self.done / (epochs * steps)
-            seconds = now - self.started
-            bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
-            self.show(
-                f"epoch {self.epoch + 1}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
-                f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s, "
-                f"{seconds / share - seconds:.0f} s to go"
-            )
-
-        def on_train_end(self, logs: dict | None = None) -> None:
-            self.close()
-
-    return ProgressBar()
-
-
-def _live_line():
-    """Return a function that shows a line over the last one, and one that wipes it."""
-    handle = None
-    if "ipykernel" in sys.modules:
-        from IPython.display import display
-
-        handle = display({"text/plain": ""}, raw=True, display_id=True)
-    if handle:  # there is none where ipykernel is loaded, but is not what runs us
-
-        def show(text: str) -> None:
-            handle.update({"text/plain": text}, raw=True)
-
-        return show, lambda: show("")
-    if sys.stderr.isatty():
-
-        def show(text: str) -> None:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-        return show, lambda: show("")
-    return lambda text: None, lambda: None
-
-
-def print_history(history: History) -> None:
-    """Print a training history as a table: a row an epoch, a column a metric."""
-    names = list(history)
-    print("epoch  " + "  ".join(f"{name:>12}" for name in names))
-    for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
-        print(f"{epoch:5d}  " + "  ".join(f"{value:12.4f}" for value in values))
-
-
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe of that name, or say which there are."""
-    if name not in RECIPES:
-        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, not {name!r}")
-    return RECIPES[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cnn import preprocess, training
+from mnist_cnn import preprocess, recipes
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
@@ -188,9 +188,9 @@ def test_best_is_what_was_asked_for():
 def test_the_ablation_ends_at_best():
     path = BENCHMARKS.parent / "notebooks" / "measured" / "ablation.json"
     steps = json.loads(path.read_text(encoding="utf-8"))["steps"]
-    recipes = [training.Recipe(**step["recipe"]) for step in steps]
-    assert recipes[0] == dataclasses.replace(training.RECIPES["article"], epochs=recipes[0].epochs)
-    assert recipes[-1] == training.RECIPES["best"]
+    recipes = [recipes.Recipe(**step["recipe"]) for step in steps]
+    assert recipes[0] == dataclasses.replace(recipes.RECIPES["article"], epochs=recipes[0].epochs)
+    assert recipes[-1] == recipes.RECIPES["best"]
     assert len({recipe.epochs for recipe in recipes[:-1]}) == 1
     assert [len(step["accuracies"]) for step in steps] == [2] * (len(steps) - 1) + [1]
     for step in steps:

@@ -17,10 +17,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image, ImageDraw
 
-from mnist_cnn import recording
-from mnist_cnn.compare import Tolerance, check_cell, figure_distance, line_distance
-from tests.plant_faults import FAULTS as FAULT_KINDS
-from tests.plant_faults import accepts, plant, recorded_cells, wrong_canvases
+from mnist_cnn.course import notebooks
+from mnist_cnn.course.check.compare import Tolerance, check_cell, figure_distance, line_distance
+from mnist_cnn.course.check.faults import FAULTS as FAULT_KINDS
+from mnist_cnn.course.check.faults import accepts, plant, recorded_cells, wrong_canvases
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -212,12 +212,12 @@ PLANTED = FAULTS | ALLOWED
 def write_notebook(path, cells):
     setup = new_code_cell(SETUP)
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Start"), setup, *cells]), path)
-    recording.update(path, recording.execute(path))
+    notebooks.update(path, notebooks.execute(path))
 
 
 def run_pytest(folder, *arguments, package=ROOT):
     """Run pytest with the checker; return the outcome of each test and all that was printed."""
-    command = [sys.executable, "-m", "pytest", "-p", "tests.notebook_checker", "--nbval"]
+    command = [sys.executable, "-m", "pytest", "-p", "mnist_cnn.course.check.plugin", "--nbval"]
     command += ["--nbval-current-env", "--rootdir=.", "-c", os.devnull, "--junitxml=report.xml"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (package, ROOT)))}
     environment.pop("PYTEST_ADDOPTS", None)
@@ -252,7 +252,7 @@ def honest(folder):
 @pytest.fixture(scope="module")
 def faulty_run(honest, folder):
     notebook = nbformat.read(honest, as_version=4)
-    for cell, fault in zip(recording.code_cells(notebook)[1:], PLANTED.values(), strict=True):
+    for cell, fault in zip(notebooks.code_cells(notebook)[1:], PLANTED.values(), strict=True):
         fault.change(cell)
     nbformat.write(notebook, folder / "faulty.ipynb")
     cases, _ = run_pytest(folder, "faulty.ipynb")
@@ -392,8 +392,8 @@ def small(tmp_path):
 def test_update_keeps_what_is_within_the_tolerance(small):
     recorded = small.read_bytes()
     executed = nbformat.read(small, as_version=4)
-    text("0.9914", "0.9920")(recording.code_cells(executed)[1])
-    changes = recording.update(small, executed)
+    text("0.9914", "0.9920")(notebooks.code_cells(executed)[1])
+    changes = notebooks.update(small, executed)
     statuses = [change.status for change in changes]
     assert statuses == ["unchanged", "within tolerance", "unchanged", "unchanged"]
     assert small.read_bytes() == recorded
@@ -402,8 +402,8 @@ def test_update_keeps_what_is_within_the_tolerance(small):
 def test_update_records_what_changed_and_nothing_else(small):
     recorded = small.read_text(encoding="utf-8")
     executed = nbformat.read(small, as_version=4)
-    text("word 1", "word 2")(recording.code_cells(executed)[2])
-    change = recording.update(small, executed)[2]
+    text("word 1", "word 2")(notebooks.code_cells(executed)[2])
+    change = notebooks.update(small, executed)[2]
     assert (change.status, change.old, change.new) == ("changed", "word 1", "word 2")
     old, new = recorded.splitlines(), small.read_text(encoding="utf-8").splitlines()
     assert sum(a != b for a, b in zip(old, new, strict=True)) == 1
@@ -413,7 +413,7 @@ def test_recorded_file_holds_no_trace_of_the_machine(small):
     notebook = nbformat.read(small, as_version=4)
     assert notebook.metadata.language_info == {"name": "python"}
     assert notebook.metadata.kernelspec.name == "python3"
-    cells = recording.code_cells(notebook)
+    cells = notebooks.code_cells(notebook)
     assert [cell.execution_count for cell in cells] == [1, 2, 3, 4]
     assert cells[0].outputs == []
     assert cells[3].outputs[0].execution_count == 4
@@ -424,9 +424,9 @@ def test_recorded_file_holds_no_trace_of_the_machine(small):
 def test_update_refuses_stderr_and_writes_nothing(small):
     recorded = small.read_bytes()
     executed = nbformat.read(small, as_version=4)
-    recording.code_cells(executed)[2].outputs = [STDERR]
+    notebooks.code_cells(executed)[2].outputs = [STDERR]
     with pytest.raises(ValueError, match="cell 2 wrote to stderr"):
-        recording.update(small, executed)
+        notebooks.update(small, executed)
     assert small.read_bytes() == recorded
 
 
@@ -434,5 +434,5 @@ def test_each_cell_is_reported_as_it_ends(tmp_path):
     path, seen = tmp_path / "reported.ipynb", []
     sources = ["import os\nprint(os.path.basename(os.getcwd()))", "print(2)"]
     nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
-    recording.execute(path, lambda number, cell: seen.append((number, cell.outputs[0].text)))
+    notebooks.execute(path, lambda number, cell: seen.append((number, cell.outputs[0].text)))
     assert seen == [(0, f"{tmp_path.name}\n"), (1, "2\n")]

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from mnist_cnn import data, model, networks, runtime, training
-from mnist_cnn.cli import main
+from mnist_cnn.course import machine, reference
+from mnist_cnn.course.cli import main
 
 FIGURES = ["confusion.png", "errors.png", "history.png"]
 FILES = ["history.json", "metrics.json", "model.keras"]
@@ -74,7 +75,7 @@ def test_the_bare_command(run):
     assert list(metrics) == METRICS
     assert (metrics["recipe"], metrics["seed"], metrics["parameters"]) == ("fast", 0, 658_378)
     assert metrics["test_accuracy"] > 0.85
-    assert metrics["versions"] == runtime.versions()
+    assert metrics["versions"] == machine.versions()
     assert list(json.loads((out / "history.json").read_text())) == ["accuracy", "loss"]
     for name in FIGURES:
         assert min(Image.open(out / name).size) > 400
@@ -236,11 +237,12 @@ def test_info(capsys):
     assert main(["info"]) == 0
     printed = capsys.readouterr().out
     assert data.SHA256 in printed
-    assert all(version in printed for version in runtime.versions().values())
+    assert all(version in printed for version in machine.versions().values())
 
 
 def test_help_is_quick_and_loads_no_tensorflow():
-    code = "import sys\nfrom mnist_cnn.cli import main\ntry: main(['--help'])\nexcept SystemExit: "
+    code = "import sys\nfrom mnist_cnn.course.cli import main\n"
+    code += "try: main(['--help'])\nexcept SystemExit: "
     code += "assert not {'tensorflow', 'keras', 'matplotlib', 'sklearn'} & {*sys.modules}"
     started = os.times().children_user
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -308,7 +310,7 @@ def test_networks_holds_a_new_training_against_the_card(monkeypatch, capsys):
         return networks.Network(card | {"sha256": card["sha256"] * (len(seen) == 0)}, fast.weights)
 
     seen = []
-    monkeypatch.setattr(networks, "train", train)
+    monkeypatch.setattr(reference, "train", train)
     for code, sentence in ((0, "bit for bit"), (0, ": within"), (2, ": OUTSIDE")):
         assert main(["networks", "fast"]) == code
         seen.append(capsys.readouterr().out)
@@ -317,8 +319,8 @@ def test_networks_holds_a_new_training_against_the_card(monkeypatch, capsys):
 
 def test_networks_updates_on_demand(monkeypatch, tmp_path, capsys):
     fast = networks.read("fast")
-    monkeypatch.setattr(networks, "train", lambda name: fast)
+    monkeypatch.setattr(reference, "train", lambda name: fast)
     written = []
-    monkeypatch.setattr(networks, "write", written.append)
+    monkeypatch.setattr(reference, "write", written.append)
     assert main(["networks", "fast", "--update"]) == 0
     assert written == [fast]

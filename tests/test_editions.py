@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mnist_cnn import cli, editions, recording
+from mnist_cnn.course import cli, editions, notebooks
 
 SOURCE = Path(__file__).parents[1] / "notebooks"
 SECRETS = ("secret source", "secret output", "secret metadata", "secret words", "secret note")
@@ -90,7 +90,7 @@ def test_outputs_are_stripped_on_demand(project, edition):
     stripped = nbformat.read(project / "out" / "01_lesson.ipynb", 4)
     source = nbformat.read(project / "notebooks" / "01_lesson.ipynb", 4)
     whole = editions.EDITIONS[edition](source)
-    for cell in recording.code_cells(whole):
+    for cell in notebooks.code_cells(whole):
         cell.outputs, cell.execution_count = [], None
     assert stripped == whole
 
@@ -138,5 +138,5 @@ def strings(value):
 def test_the_students_edition_runs(tmp_path):
     for path in editions.write("student", SOURCE, tmp_path, strip=True):
         if path.name.startswith("01"):
-            executed = recording.execute(path)
-    assert all(cell.execution_count for cell in recording.code_cells(executed))
+            executed = notebooks.execute(path)
+    assert all(cell.execution_count for cell in notebooks.code_cells(executed))

@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from mnist_cnn import recording
+from mnist_cnn.course import notebooks
 from mnist_cnn.exercises import EXERCISES, check
 from mnist_cnn.preprocess import one_hot
 
@@ -300,7 +300,7 @@ def test_a_student_at_a_live_kernel(tmp_path):
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     path = tmp_path / "student.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    outputs = [cell.outputs for cell in recording.execute(path).cells[1:]]
+    outputs = [cell.outputs for cell in notebooks.execute(path).cells[1:]]
     assert all(len(output) == 1 and output[0].name == "stdout" for output in outputs)
     expected = ["not answered yet", "not yet. That", "not yet. The", "not yet. Almost", "correct"]
     for (output,), beginning in zip(outputs, expected, strict=True):

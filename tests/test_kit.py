@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cnn import cli, kit, slides
+from mnist_cnn.course import cli, kit, slides
 
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cnn import data, evaluation, forward, networks, preprocess, training
+from mnist_cnn import data, evaluation, forward, networks, preprocess, recipes
+from mnist_cnn.course import reference
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -34,9 +35,9 @@ def test_the_card_tells_the_truth(name, mnist):
     card, (_, (images, labels)) = networks.read(name).card, mnist
     scores = evaluation.predict_scores(model, preprocess.prepare(images))
     assert np.mean(scores.argmax(axis=1) == labels) == card["test_accuracy"]
-    assert card["recipe"] == vars(training.RECIPES[name])
+    assert card["recipe"] == vars(recipes.RECIPES[name])
     assert card["parameters"] == model.count_params()
-    assert card["seed"] == networks.SEED
+    assert card["seed"] == reference.SEED
     assert card["command"] == f"mnist-cnn networks {name} --update"
     assert history == card["history"]
     assert {"cpu", "cpu_features", "threads"} <= set(card["machine"])
@@ -87,7 +88,7 @@ def test_an_unknown_network_is_refused(unknown):
 
 def test_what_is_written_is_what_is_read(copied, name):
     before = networks.read(name)
-    networks.write(before, copied)
+    reference.write(before, copied)
     again = networks.read(name)
     assert again.card == before.card
     assert all(map(np.array_equal, again.weights, before.weights))
@@ -104,27 +105,27 @@ def test_an_interrupted_write_leaves_the_earlier_network(copied, monkeypatch):
 
     monkeypatch.setattr(np, "savez", half)
     with pytest.raises(KeyboardInterrupt):
-        networks.write(network, copied)
+        reference.write(network, copied)
     assert {path: path.read_bytes() for path in copied.iterdir()} == before
 
 
 def test_training_gives_a_network_that_can_be_written(little_data, copied):
-    network = networks.train("article", progress=False)
-    networks.write(network, copied)
+    network = reference.train("article", progress=False)
+    reference.write(network, copied)
     again = networks.read("article")
     assert json.dumps(again.card) == json.dumps(network.card)
     assert again.card["sha256"] == data.checksum(*again.weights)
     assert networks.load_held_out()[1].sum() == 500
-    agrees, sentence = networks.verdict(again.card, network.card)
+    agrees, sentence = reference.verdict(again.card, network.card)
     assert (agrees, sentence) == (True, "the same weights, bit for bit")
 
 
 def test_the_verdict_names_what_differs():
     card = networks.read("fast").card
     other = card | {"sha256": "0" * 64, "machine": card["machine"] | {"threads": 64}}
-    agrees, sentence = networks.verdict(card, other)
+    agrees, sentence = reference.verdict(card, other)
     assert agrees and f"threads ({card['machine']['threads']}, now 64)" in sentence
-    agrees, sentence = networks.verdict(card, other | {"test_accuracy": 0.9})
+    agrees, sentence = reference.verdict(card, other | {"test_accuracy": 0.9})
     assert not agrees and "0.9000" in sentence and "OUTSIDE" in sentence
 
 
@@ -151,7 +152,7 @@ def test_an_incomplete_block_is_not_pooled():
 
 def test_a_digit_is_read_at_once_without_tensorflow():
     """From a cold start, in CPU seconds: half of them is NumPy's and SciPy's import."""
-    code = "import sys\nfrom mnist_cnn.cli import main\n"
+    code = "import sys\nfrom mnist_cnn.course.cli import main\n"
     code += f"code = main(['predict', {str(PICTURES / '7-inverted.png')!r}])\n"
     code += "assert not {'tensorflow', 'keras', 'h5py'} & {*sys.modules}\nsys.exit(code)"
     command = [sys.executable, "-c", code]

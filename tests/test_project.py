@@ -1,6 +1,5 @@
 """The promises of README, lock file, environment.yml and CI, and the anatomy of the chapters."""
 
-import ast
 import importlib.metadata
 import json
 import os
@@ -15,9 +14,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mnist_cnn.compare import MARKER, Tolerance
+from mnist_cnn.course.check.compare import MARKER, Tolerance
+from mnist_cnn.course.check.tolerances import table_row
 from mnist_cnn.exercises import EXERCISES
-from tests.measure_tolerances import table_row
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -140,41 +139,43 @@ def test_the_lock_holds_every_transitive_dependency():
     assert len(seen) > 80
 
 
-def lines_of_code(path):
-    """Count the lines that hold code: no blank lines, comments or docstrings."""
-    text = path.read_text(encoding="utf-8")
-    documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
-    docstrings = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    lines = enumerate(text.splitlines(), start=1)
-    return sum(
-        bool(line.strip()) and not line.lstrip().startswith("#") and number not in docstrings
-        for number, line in lines
-    )
-
-
 def test_the_package_can_be_read_in_one_sitting():
-    # compare and recording are the checker's engine, which the reader of the course does not meet;
-    # exercises is nearly all a table of answers and hints; the last three are for teachers
-    paths = (ROOT / "mnist_cnn").glob("*.py")
-    left_out = ["compare", "recording", "exercises", "editions", "slides", "kit"]
-    read = [path for path in paths if path.stem not in left_out]
-    counts = {path.name: lines_of_code(path) for path in read}
-    assert sum(counts.values()) < 1_450, counts
+    """Every line of every module that a lesson may import counts, but for the table of answers."""
+    counts = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "mnist_cnn").glob("*.py")
+        if path.stem != "answers"
+    }
+    assert sum(counts.values()) < 2_500, counts
 
 
-def test_no_module_imports_one_further_down_the_flow():
-    flow = "runtime data preprocess augmentation model training evaluation forward networks plots"
-    flow += " exercises"
-    order = flow.split()
+FLOW = "runtime data preprocess augmentation model recipes progress training evaluation forward"
+FLOW += " networks pictures plots answers exercises"
+
+
+def test_no_lesson_module_imports_one_further_down_the_flow_or_the_workshop():
+    order = FLOW.split()
+    modules = {path.stem for path in (ROOT / "mnist_cnn").glob("*.py")}
+    assert modules == {*order, "__init__", "__main__"}
     for place, name in enumerate(order):
         text = (ROOT / "mnist_cnn" / f"{name}.py").read_text(encoding="utf-8")
-        imported = set(re.findall(r"from mnist_cnn\.(\w+) import", text))
+        imported = set(re.findall(r"from mnist_cnn\.(\w+)", text))
         for names in re.findall(r"from mnist_cnn import (.+)", text):
             imported |= set(names.split(", "))
         assert imported <= set(order[:place]), f"{name} imports {imported}"
+
+
+def test_no_lesson_imports_the_workshop(chapter):
+    _, cells = chapter
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert "mnist_cnn.course" not in code
+
+
+def test_the_checker_imports_nothing_but_itself():
+    for name in ("compare", "plugin"):
+        path = ROOT / "mnist_cnn" / "course" / "check" / f"{name}.py"
+        imported = re.findall(r"from (mnist_cnn\S*) import", path.read_text(encoding="utf-8"))
+        assert set(imported) <= {"mnist_cnn.course.check.compare"}
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)

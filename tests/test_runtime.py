@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_cnn import runtime
+from mnist_cnn.course import files, machine
 
 
 def run_python(code, **environment):
@@ -61,10 +62,10 @@ def test_a_wrong_seed_is_refused(seed):
 
 
 def test_versions_and_machine_are_stable_and_fit_into_json():
-    assert set(runtime.versions()) == {"mnist-cnn", "keras", "tensorflow", "numpy"}
-    assert json.loads(json.dumps(runtime.machine())) == runtime.machine()
-    assert runtime.machine()["threads"] == runtime.usable_cpus() >= 1
-    assert runtime.machine()["cpu"]
+    assert set(machine.versions()) == {"mnist-cnn", "keras", "tensorflow", "numpy"}
+    assert json.loads(json.dumps(machine.machine())) == machine.machine()
+    assert machine.machine()["threads"] == machine.usable_cpus() >= 1
+    assert machine.machine()["cpu"]
 
 
 def test_artifacts_dir_is_at_the_projects_root(tmp_path, monkeypatch):
@@ -78,11 +79,11 @@ def test_artifacts_dir_is_at_the_projects_root(tmp_path, monkeypatch):
 
 def test_replacing_writes_all_or_nothing(tmp_path):
     path = tmp_path / "new" / "metrics.json"
-    with runtime.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         assert temporary.suffix == path.suffix
         temporary.write_text("old")
         assert not path.exists()
-    with pytest.raises(KeyboardInterrupt), runtime.replacing(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), files.replacing(path) as temporary:
         temporary.write_text("ne")
         raise KeyboardInterrupt
     assert path.read_text() == "old"

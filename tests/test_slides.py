@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mnist_cnn import cli, slides
+from mnist_cnn.course import cli, slides
 from tests.chromium import PROGRAM, Browser
 
 ROOT = Path(__file__).parents[1]

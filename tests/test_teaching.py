@@ -1,11 +1,12 @@
 """TEACHING.md: its plans fill the lesson, its sections exist, its table holds for the chapters."""
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from mnist_cnn.course import lesson_times
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
@@ -33,10 +34,7 @@ def test_every_section_that_is_named_exists():
         assert file in ("", CHAPTERS[number].name)
 
 
-def test_the_table_holds_for_the_chapters(monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-    import lesson_times
-
+def test_the_table_holds_for_the_chapters():
     sums = r"^\| (\d\d) \| \*\*all\*\* \| ([\d,]+) \|"
     written, now = (
         {number: int(words.replace(",", "")) for number, words in re.findall(sums, text, re.M)}
@@ -44,14 +42,13 @@ def test_the_table_holds_for_the_chapters(monkeypatch):
     )
     assert written.keys() == now.keys() == CHAPTERS.keys()
     for number, words in now.items():
-        assert written[number] == pytest.approx(words, rel=0.25), "run benchmarks/lesson_times.py"
+        assert written[number] == pytest.approx(words, rel=0.25), (
+            "run mnist_cnn.course.lesson_times"
+        )
 
 
 def test_sections_are_told_apart():
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    import lesson_times
 
     cells = [
         new_markdown_cell("# A lesson\n\nand why"),

@@ -9,15 +9,15 @@ import weakref
 import numpy as np
 import pytest
 
-from mnist_cnn import model, preprocess, training
+from mnist_cnn import model, preprocess, progress, recipes, training
 
 SHORT_RUNS = """
 import dataclasses, hashlib
 from mnist_cnn import data, preprocess, training
 (images, labels), _ = data.load_mnist()
 x, y = preprocess.prepare(images[:512]), preprocess.one_hot(labels[:512])
-for name in training.RECIPES:
-    recipe = dataclasses.replace(training.RECIPES[name], epochs=1.5)
+for name in recipes.RECIPES:
+    recipe = dataclasses.replace(recipes.RECIPES[name], epochs=1.5)
     network, history = training.train(recipe, x, y, seed=3, progress=False)
     weights = b"".join(w.tobytes() for w in network.get_weights())
     print(name, hashlib.sha256(weights).hexdigest(), history)
@@ -42,7 +42,7 @@ def test_two_processes_train_the_same_weights():
         for _ in range(2)
     ]
     first, second = (run.communicate(timeout=120)[0] for run in runs)
-    assert len(first.splitlines()) == len(training.RECIPES)
+    assert len(first.splitlines()) == len(recipes.RECIPES)
     assert first == second
 
 
@@ -51,7 +51,7 @@ def test_train_is_the_articles_fit_bit_for_bit(small, keras):
     network = model.build_model("sigmoid")
     network.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
     history = network.fit(x, y, epochs=2, batch_size=32, verbose=0).history
-    recipe = dataclasses.replace(training.RECIPES["article"], epochs=2)
+    recipe = dataclasses.replace(recipes.RECIPES["article"], epochs=2)
     trained, trained_history = training.train(recipe, x, y, progress=False)
     assert trained_history == history
     assert equal_weights(trained, network)
@@ -61,27 +61,27 @@ def test_train_is_the_articles_fit_bit_for_bit(small, keras):
 def test_bytes_train_the_same_weights_as_floats(small, mnist, variation):
     floats, targets = small
     bytes_ = preprocess.add_channel(mnist[0][0][:512])
-    recipe = training.Recipe(epochs=2, batch_size=48, **variation)
+    recipe = recipes.Recipe(epochs=2, batch_size=48, **variation)
     first, second = (training.train(recipe, x, targets, progress=False) for x in (floats, bytes_))
     assert first[1] == second[1]
     assert equal_weights(first[0], second[0])
 
 
 def test_the_seed_changes_the_weights(small):
-    recipe = training.Recipe(epochs=1, batch_size=256)
+    recipe = recipes.Recipe(epochs=1, batch_size=256)
     first, second = (training.train(recipe, *small, seed=s, progress=False)[0] for s in (0, 1))
     assert not equal_weights(first, second)
 
 
 def test_the_articles_recipe_is_the_articles():
-    assert training.RECIPES["article"] == training.Recipe(
+    assert recipes.RECIPES["article"] == recipes.Recipe(
         epochs=10, batch_size=32, learning_rate=1e-3, output_activation="sigmoid"
     )
 
 
 def test_held_out_data_is_measured_each_epoch(small):
     x, y = small
-    recipe = training.Recipe(epochs=2, batch_size=128)
+    recipe = recipes.Recipe(epochs=2, batch_size=128)
     held_out = x[256:], y[256:]
     _, history = training.train(recipe, x[:256], y[:256], validation_data=held_out, progress=False)
     assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
@@ -112,7 +112,7 @@ def test_held_out_data_is_measured_each_epoch(small):
 )
 def test_a_recipe_that_no_run_could_follow_is_refused(field, value, message):
     with pytest.raises(ValueError) as error:
-        training.Recipe(**{field: value})
+        recipes.Recipe(**{field: value})
     assert str(error.value) == message
 
 
@@ -122,18 +122,18 @@ def test_a_recipe_that_no_run_could_follow_is_refused(field, value, message):
 )
 def test_wrong_shapes_are_refused(x_shape, y_shape):
     with pytest.raises(ValueError, match=r"^x_train and y_train must have shapes"):
-        training.train(training.Recipe(), np.zeros(x_shape), np.zeros(y_shape))
+        training.train(recipes.Recipe(), np.zeros(x_shape), np.zeros(y_shape))
 
 
 def test_an_unknown_recipe_is_refused():
     with pytest.raises(ValueError, match=r"^recipe must be one of article, fast.*not 'slow'$"):
-        training.get_recipe("slow")
+        recipes.get_recipe("slow")
 
 
 def test_shifted_batches_are_shifted_digits(small, keras):
     x, _ = small
     x = x[:64]
-    recipe = training.Recipe(epochs=2, batch_size=10, max_shift=1)
+    recipe = recipes.Recipe(epochs=2, batch_size=10, max_shift=1)
     batches = training.varied_batches(recipe, x, np.arange(64), seed=0)
     bordered = np.pad(x[..., 0], ((0, 0), (1, 1), (1, 1)))
     seen, shifts = [], set()
@@ -154,7 +154,7 @@ def test_shifted_batches_are_shifted_digits(small, keras):
 
 def test_warped_batches_hold_every_image_once_and_none_as_it_was(small, keras):
     x, _ = small
-    recipe = training.Recipe(epochs=2, batch_size=16, max_shift=1.5, max_rotation=10)
+    recipe = recipes.Recipe(epochs=2, batch_size=16, max_shift=1.5, max_rotation=10)
     batches = training.varied_batches(recipe, x[:64], np.arange(64), seed=0)
     images, sources = map(np.concatenate, zip(*itertools.islice(batches, 4), strict=True))
     assert images.shape == (64, 28, 28, 1) and images.dtype == np.float32
@@ -168,15 +168,15 @@ def test_warped_batches_hold_every_image_once_and_none_as_it_was(small, keras):
 
 
 def test_best_trains_the_better_network():
-    assert training.build_network(training.RECIPES["best"]).count_params() == 437_162
-    assert training.build_network(training.RECIPES["article"]).count_params() == 658_378
+    assert training.build_network(recipes.RECIPES["best"]).count_params() == 437_162
+    assert training.build_network(recipes.RECIPES["article"]).count_params() == 658_378
 
 
 def test_weight_decay_takes_its_share_off(keras):
     """Where no gradient pulls, a step leaves 1 − rate · decay of a weight."""
     dense = keras.layers.Dense(10, activation="softmax", use_bias=False)
     network = keras.Sequential([keras.layers.Input((1,)), dense])
-    recipe = training.Recipe(learning_rate=0.1, weight_decay=0.5)
+    recipe = recipes.Recipe(learning_rate=0.1, weight_decay=0.5)
     training.compile_model(network, recipe, images=1)
     before = network.get_weights()[0]
     network.train_on_batch(np.zeros((1, 1), "float32"), preprocess.one_hot(np.array([3])))
@@ -186,7 +186,7 @@ def test_weight_decay_takes_its_share_off(keras):
 @pytest.mark.parametrize("epochs", [0.3, 1.2, 3])
 def test_epochs_that_no_batch_size_divides(small, epochs):
     """A part of an epoch, or a last batch that is not whole, costs no step and adds none."""
-    recipe = training.Recipe(epochs=epochs, batch_size=48, max_shift=1)
+    recipe = recipes.Recipe(epochs=epochs, batch_size=48, max_shift=1)
     network, history = training.train(recipe, *small, progress=False)
     whole, steps = math.ceil(epochs), float(network.optimizer.iterations.numpy())
     assert steps == pytest.approx(epochs * 512 / 48, abs=whole)
@@ -196,7 +196,7 @@ def test_epochs_that_no_batch_size_divides(small, epochs):
 def test_our_loop_is_keras_fit_bit_for_bit(small, keras):
     """Where batches are varied there is a loop of our own: weights and history are `fit`'s."""
     x, y = small
-    recipe = dataclasses.replace(training.RECIPES["best"], epochs=2)
+    recipe = dataclasses.replace(recipes.RECIPES["best"], epochs=2)
     network = training.build_network(recipe)
     training.compile_model(network, recipe, len(x))
     history = network.fit(
@@ -216,14 +216,14 @@ def test_a_run_lets_go_of_its_images(small):
     """A class trains many networks in one kernel: nothing may keep the images of the last."""
     x, y = small[0].copy(), small[1]
     alive = weakref.ref(x)
-    training.train(training.Recipe(batch_size=48, epochs=1, max_shift=1), x, y, progress=False)
+    training.train(recipes.Recipe(batch_size=48, epochs=1, max_shift=1), x, y, progress=False)
     del x
     gc.collect()
     assert alive() is None
 
 
 def test_print_history_is_a_table(capsys):
-    training.print_history({"accuracy": [0.5, 0.98765], "loss": [1.25, 0.03125]})
+    progress.print_history({"accuracy": [0.5, 0.98765], "loss": [1.25, 0.03125]})
     assert capsys.readouterr().out.splitlines() == [
         "epoch      accuracy          loss",
         "    1        0.5000        1.2500",
@@ -233,7 +233,7 @@ def test_print_history_is_a_table(capsys):
 
 def test_the_bar_says_nothing_where_nobody_looks(small, keras, monkeypatch, capfd):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-    recipe = training.Recipe(epochs=1, batch_size=256)
+    recipe = recipes.Recipe(epochs=1, batch_size=256)
     training.train(recipe, *small)
     assert capfd.readouterr() == ("", "")
 
@@ -241,7 +241,7 @@ def test_the_bar_says_nothing_where_nobody_looks(small, keras, monkeypatch, capf
 def test_the_bar_in_a_terminal_wipes_itself(small, keras, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    training.train(training.Recipe(epochs=1, batch_size=64), *small)
+    training.train(recipes.Recipe(epochs=1, batch_size=64), *small)
     output = capsys.readouterr()
     assert output.out == ""
     assert "epoch 1/1" in output.err and output.err.endswith("\r\x1b[K")

@@ -13,7 +13,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
 from PIL import Image, ImageChops, ImageOps
 
-from mnist_cnn.compare import Difference, check_cell
+from mnist_cnn.course.check.compare import Difference, check_cell
 
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -37,6 +37,7 @@ class NotebookFile(IPyNbFile):
     """A notebook; `nb` is the executed copy, each cell keeps what was recorded."""
 
     def collect(self):
+        """Return the code cells, each with its record set aside."""
         self.items, self.done, self.outputs, self.failed = [], 0, [], False
         try:
             # nbval's own options are left out: no marker may switch a check off.
@@ -52,6 +53,7 @@ class NotebookFile(IPyNbFile):
         return self.items
 
     def setup(self):
+        """Start the kernel."""
         self.folder = self.config.rootpath / "build" / "failed"
         for stale in self.folder.glob(f"{self.path.stem}[.-]*"):
             stale.unlink()
@@ -88,13 +90,14 @@ class NotebookFile(IPyNbFile):
         (self.folder / f"{self.path.stem}{name}").write_bytes(data)
 
     def teardown(self):
+        """Stop the kernel; keep the executed notebook if a cell failed."""
         super().teardown()
         if self.failed:
             self.keep(".ipynb", nbformat.writes(self.nb).encode())
 
 
 class NotebookCell(IPyNbCell):
-    """A code cell: runs as nbval runs it, is compared by `mnist_cnn.compare`."""
+    """A code cell: runs as nbval runs it, is compared by `mnist_cnn.course.check.compare`."""
 
     def __init__(self, **arguments):
         super().__init__(**arguments)
@@ -103,12 +106,14 @@ class NotebookCell(IPyNbCell):
         self.cell.outputs, self.cell.execution_count = [], None
 
     def execute(self):
+        """Run the cell and take down its outputs."""
         self.parent.outputs = self.cell.outputs
         self.parent.done = self.cell_num + 1
         self.cell.execution_count = self.cell_num + 1
         super().runtest()
 
     def runtest(self):
+        """Run the cell, after those before it, and hold its outputs against the record."""
         # Cells left out by -k or --lf, or given to another worker, still have to run before.
         for item in self.parent.items[self.parent.done : self.cell_num + 1]:
             item.execute()
@@ -116,6 +121,7 @@ class NotebookCell(IPyNbCell):
             raise CellDiffersError(differences)
 
     def repr_failure(self, excinfo):
+        """Say which cell differs, where, and by how much."""
         notebook, error = self.parent, excinfo.value
         notebook.failed = True
         if isinstance(error, CellDiffersError):
@@ -139,6 +145,7 @@ class NotebookCell(IPyNbCell):
         return "\n".join(lines)
 
     def keep_figures(self, name, expected, got):
+        """Keep the expected, the actual and the difference picture."""
         self.parent.keep(f"{name}-expected.png", expected)
         self.parent.keep(f"{name}-actual.png", got)
         old, new = (Image.open(io.BytesIO(png)).convert("RGB") for png in (expected, got))

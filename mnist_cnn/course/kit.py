@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from mnist_cnn import slides
-from mnist_cnn.runtime import replacing
+from mnist_cnn.course import slides
+from mnist_cnn.course.files import replacing
 
 
 class Platform(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from mnist_cnn.runtime import replacing
+from mnist_cnn.course.files import replacing
 
 
 def student(notebook: NotebookNode) -> NotebookNode:

@@ -26,8 +26,8 @@ from nbconvert import SlidesExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from mnist_cnn.editions import is_solution, notes_cell
-from mnist_cnn.runtime import replacing
+from mnist_cnn.course.editions import is_solution, notes_cell
+from mnist_cnn.course.files import replacing
 
 ASSETS = Path(__file__).parent / "assets" / "slides"
 FONTS = {

@@ -1,9 +1,9 @@
 """Plant faults and count how many the checker notices.
 
-``python -m tests.plant_faults [NOTEBOOK…] [--rounds 5] [--seed 0]`` plants random faults in the
-record of every code cell, and puts a wrong canvas in the place of every figure; nothing is run,
-since an honest run is the record itself. ``--code`` plants faults in the package's source, and
-runs a chapter until a cell differs from its record.
+``python -m mnist_cnn.course.check.faults [NOTEBOOK…] [--rounds 5] [--seed 0]`` plants random
+faults in the record of every code cell, and puts a wrong canvas in the place of every figure.
+Nothing is run, since an honest run is the record itself. ``--code`` plants faults in the package's
+source instead, and runs a chapter until a cell differs from its record.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_output
 from PIL import Image, ImageChops, ImageOps
 
-from mnist_cnn import recording
-from mnist_cnn.compare import NUMBER, SVG, Tolerance, check_cell
+from mnist_cnn.course import notebooks
+from mnist_cnn.course.check.compare import NUMBER, SVG, Tolerance, check_cell
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def holders(cell, mime="text/plain"):
@@ -90,6 +90,7 @@ def change_figure(alter):
 
 
 def invert_region(image, draw):
+    """Invert a random square of 16 by 16 pixels."""
     x, y = (draw.randrange(side - 16) for side in image.size)
     box = (x, y, x + 16, y + 16)
     image.paste(ImageOps.invert(image.crop(box)), box)
@@ -111,23 +112,28 @@ def mirror_title(image, draw):
 
 
 def other_colours(image, draw):
+    """Invert the whole figure."""
     return ImageOps.invert(image)
 
 
 def other_size(image, draw):
+    """Cut off the rightmost column of pixels."""
     return image.crop((0, 0, image.width - 1, image.height))
 
 
 def drop_output(cell, new, draw):
+    """Drop one recorded output."""
     return bool(cell.outputs) and bool(cell.outputs.pop(draw.randrange(len(cell.outputs))))
 
 
 def add_output(cell, new, draw):
+    """Add a recorded output."""
     cell.outputs.append(new_output("display_data", data={"text/plain": "more"}))
     return True
 
 
 def swap_outputs(cell, new, draw):
+    """Exchange the first two recorded outputs."""
     if len(cell.outputs) < 2 or cell.outputs[0] == cell.outputs[1]:
         return False
     cell.outputs[:2] = cell.outputs[1::-1]
@@ -135,31 +141,37 @@ def swap_outputs(cell, new, draw):
 
 
 def strip(cell, new, draw):
+    """Make the record that of a cell that was never run."""
     cell.outputs, cell.execution_count = [], None
     return True
 
 
 def strip_count(cell, new, draw):
+    """Take the execution count away."""
     cell.execution_count = None
     return True
 
 
 def record_stderr(cell, new, draw):
+    """Record a warning."""
     cell.outputs.append(new_output("stream", name="stderr", text="a warning\n"))
     return True
 
 
 def print_stderr(cell, new, draw):
+    """Let the run warn."""
     new.append(new_output("stream", name="stderr", text="a warning\n"))
     return True
 
 
 def print_more(cell, new, draw):
+    """Let the run print one line more."""
     new.append(new_output("stream", name="stdout", text="one more line\n"))
     return True
 
 
 def raise_error(cell, new, draw):
+    """Let the run raise."""
     new.append(new_output("error", ename="ValueError", evalue="no", traceback=[]))
     return True
 
@@ -211,7 +223,7 @@ def plant(cell, outputs, kinds, draw):
 
 def recorded_cells(path):
     """Return the code cells of a notebook that hold code."""
-    cells = recording.code_cells(nbformat.read(path, as_version=4))
+    cells = notebooks.code_cells(nbformat.read(path, as_version=4))
     return [cell for cell in cells if cell.source.strip()]
 
 
@@ -351,7 +363,7 @@ def plant_in_code(paths):
 
 def first_difference(path):
     """Run a notebook until a cell differs from its record or raises; return the cell's number."""
-    recorded = recording.code_cells(nbformat.read(path, as_version=4))
+    recorded = notebooks.code_cells(nbformat.read(path, as_version=4))
     at = None
 
     def compare(number, run):
@@ -361,7 +373,7 @@ def first_difference(path):
             raise EarlyEndError
 
     try:
-        recording.execute(path, on_cell=compare)
+        notebooks.execute(path, on_cell=compare)
     except (CellExecutionError, EarlyEndError):
         return at
     return None
@@ -372,6 +384,7 @@ class EarlyEndError(Exception):
 
 
 def main():
+    """Plant what was asked for and print what was noticed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=5, help="faults for each cell")

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from mnist_cnn import data, networks, preprocess, runtime, training
+from mnist_cnn import data, networks, preprocess, recipes, runtime, training
+from mnist_cnn.course import machine, reference
+from mnist_cnn.course.files import project_root, replacing
+from mnist_cnn.progress import History
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     train = commands.add_parser("train", help="train, evaluate, and save model and figures")
-    train.add_argument("--recipe", default="fast", help=" or ".join(training.RECIPES))
+    train.add_argument("--recipe", default="fast", help=" or ".join(recipes.RECIPES))
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's own")
     train.add_argument("--seed", type=int, default=0, metavar="N")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: artifacts/mnist-cnn")
@@ -132,10 +135,10 @@ def _complain(error: Exception | str, about: str = "") -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    recipe = training.get_recipe(arguments.recipe)
+    recipe = recipes.get_recipe(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-    out = arguments.out or runtime.artifacts_dir() / "mnist-cnn"
+    out = arguments.out or project_root() / "artifacts" / "mnist-cnn"
     out.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out).close()  # better refused now than after minutes of training
     (x_train, y_train), (x_test, y_test) = data.load_mnist()
@@ -162,16 +165,16 @@ def _train(arguments: argparse.Namespace) -> int:
         "test_accuracy": float(np.mean(probabilities.argmax(axis=1) == y_test)),
         "test_loss": float(-np.log(np.maximum(true_class, 1e-7)).mean()),
         "parameters": network.count_params(),
-        "versions": runtime.versions(),
+        "versions": machine.versions(),
     }
     figures = _figures(history, x_test, y_test, probabilities)
-    with runtime.replacing(out / "model.keras") as temporary:
+    with replacing(out / "model.keras") as temporary:
         network.save(temporary)
     for name, figure in figures.items():
-        with runtime.replacing(out / name) as temporary:
+        with replacing(out / name) as temporary:
             figure.savefig(temporary, dpi=150)
     for name, content in (("history.json", history), ("metrics.json", metrics)):
-        with runtime.replacing(out / name) as temporary:
+        with replacing(out / name) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(
         f"\ntest accuracy {metrics['test_accuracy']:.4f}, "
@@ -185,7 +188,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _figures(
-    history: training.History, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+    history: History, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, Figure]:
     from sklearn.metrics import confusion_matrix
 
@@ -206,14 +209,14 @@ def _figures(
 def _networks(arguments: argparse.Namespace) -> int:
     code = 0
     for name in arguments.names or networks.NAMES:
-        recipe = training.get_recipe(name)
-        print(f"{name}: training, epochs {recipe.epochs}, seed {networks.SEED} ...", flush=True)
-        again = networks.train(name)
+        recipe = recipes.get_recipe(name)
+        print(f"{name}: training, epochs {recipe.epochs}, seed {reference.SEED} ...", flush=True)
+        again = reference.train(name)
         if arguments.update:
-            networks.write(again)
+            reference.write(again)
             print(f"  written; test accuracy {again.card['test_accuracy']:.4f}")
             continue
-        agrees, sentence = networks.verdict(networks.read(name).card, again.card)
+        agrees, sentence = reference.verdict(networks.read(name).card, again.card)
         print(f"  {sentence}", flush=True)
         code = code if agrees else 2
     return code
@@ -299,7 +302,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    root = runtime.artifacts_dir().parent
+    root = project_root()
     build = root / "build" / "notebooks"
     code = 0
     for path in _find_chapters(root / "notebooks", arguments.names):
@@ -316,7 +319,7 @@ def _run_chapter(path: Path, copy: Path, arguments: argparse.Namespace) -> None:
     import nbformat
     from nbclient.exceptions import CellExecutionError
 
-    from mnist_cnn import recording
+    from mnist_cnn.course import notebooks
 
     def show(number: int, cell: object) -> None:
         if sys.stderr.isatty():
@@ -325,16 +328,16 @@ def _run_chapter(path: Path, copy: Path, arguments: argparse.Namespace) -> None:
     print(f"{path.name} ...", flush=True)
     started = time.perf_counter()
     try:
-        executed = recording.execute(path, show)
+        executed = notebooks.execute(path, show)
     except CellExecutionError as error:
         raise RuntimeError(f"{path.name}: {error.ename}: {error.evalue}") from error
-    with runtime.replacing(copy) as temporary:
+    with replacing(copy) as temporary:
         nbformat.write(executed, temporary)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    cells = len(recording.code_cells(executed))
+    cells = len(notebooks.code_cells(executed))
     print(f"  {cells} code cells run in {time.perf_counter() - started:.0f} s")
-    for change in recording.update(path, executed) if arguments.update else []:
+    for change in notebooks.update(path, executed) if arguments.update else []:
         print(f"  cell {change.cell}: {change.status}")
         for mark, text in (("-", change.old), ("+", change.new)):
             for line in text.splitlines():
@@ -358,18 +361,18 @@ def _find_chapters(folder: Path, names: list[str]) -> list[Path]:
 
 
 def _edition(arguments: argparse.Namespace) -> int:
-    from mnist_cnn import editions
+    from mnist_cnn.course import editions
 
-    source = runtime.artifacts_dir().parent / "notebooks"
+    source = project_root() / "notebooks"
     for path in editions.write(arguments.edition, source, arguments.out, strip=arguments.strip):
         print(path)
     return 0
 
 
 def _slides(arguments: argparse.Namespace) -> int:
-    from mnist_cnn import slides
+    from mnist_cnn.course import slides
 
-    root = runtime.artifacts_dir().parent
+    root = project_root()
     chapters = _find_chapters(root / "notebooks", arguments.names)
     libraries = slides.fetch(root / "build" / "libraries")
     for path in chapters:
@@ -378,9 +381,9 @@ def _slides(arguments: argparse.Namespace) -> int:
 
 
 def _kit(arguments: argparse.Namespace) -> int:
-    from mnist_cnn import kit
+    from mnist_cnn.course import kit
 
-    root = runtime.artifacts_dir().parent
+    root = project_root()
     if not (root / "requirements.lock").exists():
         raise ValueError(f"{root} holds no requirements.lock: run this in the project's folder")
     kit.write(root, arguments.out, arguments.platform, arguments.python)
@@ -391,7 +394,7 @@ def _kit(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     data.load_mnist()
-    facts = runtime.versions() | runtime.machine() | {"data": f"SHA-256 {data.SHA256}, checked"}
+    facts = machine.versions() | machine.machine() | {"data": f"SHA-256 {data.SHA256}, checked"}
     for name, value in facts.items():
         print(f"{name:20} {value}")
     return 0

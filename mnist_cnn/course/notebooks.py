@@ -11,8 +11,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from mnist_cnn.compare import EXACT, Tolerance, compare_outputs, normalise
-from mnist_cnn.runtime import replacing
+from mnist_cnn.course.check.compare import EXACT, Tolerance, compare_outputs, normalise
+from mnist_cnn.course.files import replacing
 
 
 class ThisPython(AsyncKernelManager):

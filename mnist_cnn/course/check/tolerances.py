@@ -1,8 +1,9 @@
 """Measure how far outputs move between CPU variants, against what the cells' tags allow.
 
-``python -m tests.measure_tolerances [NOTEBOOK…]`` runs each notebook once per variant and prints
-the widest move under every tag. ``--update`` writes them to ``tolerances.json``, to which a test
-holds the tags. ``--variant NAME`` runs one variant only, ``--out`` keeps the executed copies.
+``python -m mnist_cnn.course.check.tolerances [NOTEBOOK…]`` runs each notebook once per variant and
+prints the widest move under every tag. ``--update`` writes them to ``tests/tolerances.json``, to
+which a test holds the tags. ``--variant NAME`` runs one variant only, ``--out`` keeps the executed
+copies.
 """
 
 import argparse
@@ -16,13 +17,13 @@ from pathlib import Path
 import nbformat
 from numpy._core._multiarray_umath import __cpu_features__
 
-from mnist_cnn import recording
-from mnist_cnn.compare import SVG, check_cell, normalise, split_numbers
-from mnist_cnn.runtime import replacing
-from tests.plant_faults import holders
+from mnist_cnn.course import notebooks
+from mnist_cnn.course.check.compare import SVG, check_cell, normalise, split_numbers
+from mnist_cnn.course.check.faults import holders
+from mnist_cnn.course.files import replacing
 
-ROOT = Path(__file__).parents[1]
-TABLE = Path(__file__).with_name("tolerances.json")
+ROOT = Path(__file__).parents[3]
+TABLE = ROOT / "tests" / "tolerances.json"
 # Beyond the baseline that NumPy is compiled for, by what this processor has.
 BEYOND_SSE = [
     name for name in ("X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR") if __cpu_features__.get(name)
@@ -49,7 +50,7 @@ def run_variant(notebook, out):
     """Run one notebook in this process's environment (the child's side)."""
     if os.environ.pop("PIN_TO_ONE_CPU", None):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    nbformat.write(recording.execute(notebook), out)
+    nbformat.write(notebooks.execute(notebook), out)
 
 
 def spread(recorded, new):
@@ -68,6 +69,7 @@ def spread(recorded, new):
 
 
 def main():
+    """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--variant", choices=VARIANTS, nargs="+", default=list(VARIANTS))
@@ -109,18 +111,25 @@ def execute(path, variant, folder):
     out = folder.absolute() / variant.replace(" ", "-") / path.name
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tests.measure_tolerances", "--run", path.absolute(), out]
+        command = [
+            sys.executable,
+            "-m",
+            "mnist_cnn.course.check.tolerances",
+            "--run",
+            path.absolute(),
+            out,
+        ]
         if subprocess.run(command, cwd=ROOT, env=os.environ | VARIANTS[variant]).returncode:
             print(f"{path.name} failed under {variant}; it is missing from the table")
             return None
-    return recording.code_cells(nbformat.read(out, as_version=4))
+    return notebooks.code_cells(nbformat.read(out, as_version=4))
 
 
 def report(path, runs):
     """Return a row for each tag of a notebook, and what moved further than allowed."""
     rows, beyond = [], []
     runs = {name: cells for name, cells in runs.items() if cells}
-    for number, cell in enumerate(recording.code_cells(nbformat.read(path, as_version=4))):
+    for number, cell in enumerate(notebooks.code_cells(nbformat.read(path, as_version=4))):
         tags = cell.metadata.get("tags", [])
         spreads = {name: spread(cell, cells[number]) for name, cells in runs.items()}
         for column, kind in enumerate(("approx-abs", "approx-rel")):

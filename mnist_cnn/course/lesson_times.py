@@ -1,7 +1,7 @@
 """How long each section of a chapter takes: the table at the end of TEACHING.md.
 
     python benchmarks/costs.py              measures the cells' seconds, about ten minutes
-    python benchmarks/lesson_times.py       counts the words, and rewrites the table
+    python -m mnist_cnn.course.lesson_times      counts the words, and rewrites the table
 
 Words are those of the prose, solutions left out.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_cnn import editions, runtime
+from mnist_cnn.course import editions
+from mnist_cnn.course.files import replacing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "TEACHING.md"
 COSTS = ROOT / "benchmarks" / "results" / "chapters.json"
 WORDS_A_MINUTE = 200
@@ -74,7 +75,7 @@ def main() -> None:
     """Rewrite the table."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    with runtime.replacing(PAGE) as temporary:
+    with replacing(PAGE) as temporary:
         temporary.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
     print(f"written: {PAGE}")
 

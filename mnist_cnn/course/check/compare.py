@@ -1,7 +1,6 @@
 """The rules by which a new output equals the recorded one: words, numbers, figures, alt texts.
 
-Shared by the notebook checks (``tests/notebook_checker.py``) and by ``recording.update``; the
-rules are explained in ``tests/README.md``.
+Shared by the pytest plugin and by ``notebooks.update``; ``tests/README.md`` explains the rules.
 """
 
 import base64

@@ -1,0 +1,1 @@
+"""The notebook checker: rules (`compare`), pytest plugin, planted faults, measured tolerances."""

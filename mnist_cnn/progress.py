@@ -1,0 +1,81 @@
+"""What a training shows: a live bar that leaves nothing behind, and a table of its history."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+History = dict[str, list[float]]
+
+
+def progress_bar() -> keras.callbacks.Callback:
+    """Return a Keras callback that shows a live bar and leaves nothing behind.
+
+    In a notebook the bar is one display that is emptied at the end, so that the recorded output
+    does not depend on the reader's clock; in a terminal it is one line that is wiped. Where
+    neither is at hand (a log file) nothing is shown.
+    """
+    import keras
+
+    class ProgressBar(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict | None = None) -> None:
+            self.show, self.close = _live_line()
+            self.started, self.shown, self.done = time.monotonic(), 0.0, 0
+
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            self.done += 1
+            now = time.monotonic()
+            if now - self.shown < 0.25:
+                return
+            self.shown = now
+            epochs, steps = self.params["epochs"], self.params["steps"]
+            share = self.done / (epochs * steps)
+            seconds = now - self.started
+            bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
+            self.show(
+                f"epoch {self.epoch + 1}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
+                f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s, "
+                f"{seconds / share - seconds:.0f} s to go"
+            )
+
+        def on_train_end(self, logs: dict | None = None) -> None:
+            self.close()
+
+    return ProgressBar()
+
+
+def _live_line():
+    """Return a function that shows a line over the last one, and one that wipes it."""
+    handle = None
+    if "ipykernel" in sys.modules:
+        from IPython.display import display
+
+        handle = display({"text/plain": ""}, raw=True, display_id=True)
+    if handle:  # there is none where ipykernel is loaded, but is not what runs us
+
+        def show(text: str) -> None:
+            handle.update({"text/plain": text}, raw=True)
+
+        return show, lambda: show("")
+    if sys.stderr.isatty():
+
+        def show(text: str) -> None:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+        return show, lambda: show("")
+    return lambda text: None, lambda: None
+
+
+def print_history(history: History) -> None:
+    """Print a training history as a table: a row an epoch, a column a metric."""
+    names = list(history)
+    print("epoch  " + "  ".join(f"{name:>12}" for name in names))
+    for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):
+        print(f"{epoch:5d}  " + "  ".join(f"{value:12.4f}" for value in values))
