@@ -18,7 +18,9 @@ class Recipe:
         Adam's; the peak where `warmup` is set.
     warmup : float or None
         Share of the steps (0 to 1) in which the rate climbs from 0 to the peak; it then falls to
-        0 along a cosine. None keeps the rate constant.
+        0 along `decay`. None keeps the rate constant.
+    decay : {"cosine", "linear"}
+        The curve along which the rate falls after a warm-up.
     label_smoothing : float
         Share of the target (0 to 1) spread evenly over the classes.
     max_shift : float
@@ -43,6 +45,7 @@ class Recipe:
     batch_size: int = 32
     learning_rate: float = 1e-3
     warmup: float | None = None
+    decay: Literal["cosine", "linear"] = "cosine"
     label_smoothing: float = 0.0
     max_shift: float = 0
     max_rotation: float = 0.0
@@ -61,6 +64,8 @@ class Recipe:
                 raise ValueError(f"{name} must be above 0, not {value!r}")
         if self.batch_size != int(self.batch_size) or self.batch_size < 1:
             raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
+        if self.decay not in ("cosine", "linear"):
+            raise ValueError(f"decay must be 'cosine' or 'linear', not {self.decay!r}")
         if not 0 <= self.max_shift < 28:
             raise ValueError(f"max_shift must be from 0 to below 28, not {self.max_shift!r}")
         if self.max_shift % 1 and not self.warps:
@@ -84,10 +89,11 @@ class Recipe:
 RECIPES = {
     "article": Recipe(output_activation="sigmoid"),
     "fast": Recipe(
-        epochs=1.2,
-        batch_size=128,
-        learning_rate=8e-3,
+        epochs=1.35,
+        batch_size=64,
+        learning_rate=5e-3,
         warmup=0.2,
+        decay="linear",
         label_smoothing=0.1,
         max_shift=1,
         beta_2=0.95,

@@ -80,7 +80,7 @@ def compile_model(network: keras.Model, recipe: Recipe, images: int) -> None:
     import keras
 
     rate = recipe.learning_rate
-    if recipe.warmup is not None:
+    if recipe.warmup is not None and recipe.decay == "cosine":
         steps = max(2, round(recipe.epochs * images / recipe.batch_size))
         warmup_steps = max(1, round(recipe.warmup * steps))
         rate = keras.optimizers.schedules.CosineDecay(
@@ -107,7 +107,9 @@ def fit(
     """Train a compiled network as the recipe says, and return Keras's history."""
     import keras
 
-    if not recipe.max_shift and not recipe.warps and recipe.epochs == int(recipe.epochs):
+    linear = recipe.warmup is not None and recipe.decay == "linear"
+    varied = recipe.max_shift or recipe.warps
+    if not varied and not linear and recipe.epochs == int(recipe.epochs):
         if images.dtype == np.uint8:  # what `fit` need not convert it does not copy
             images = keras.ops.cast(images, "float32") / 255
         arguments = {"batch_size": recipe.batch_size, "epochs": int(recipe.epochs), "verbose": 0}
@@ -121,11 +123,14 @@ def fit(
     epochs = math.ceil(recipe.epochs)  # equal parts, so that 1.2 epochs are shown as two
     steps = math.ceil(max(1, round(recipe.epochs * len(images) / recipe.batch_size)) / epochs)
     told = keras.callbacks.CallbackList(callbacks, True, model=network, epochs=epochs, steps=steps)
+    rates = linear_rates(recipe, epochs * steps) if linear else None
     told.on_train_begin()
     for epoch in range(epochs):
         told.on_epoch_begin(epoch)
         network.reset_metrics()
         for number in range(steps):
+            if linear:  # Keras has no schedule that warms up and then falls in a straight line
+                network.optimizer.learning_rate = rates[epoch * steps + number]
             logs = step(*next(batches))
             told.on_train_batch_end(number, logs)
         if validation_data:
@@ -134,6 +139,12 @@ def fit(
         told.on_epoch_end(epoch, logs)
     told.on_train_end()
     return network.history.history
+
+
+def linear_rates(recipe: Recipe, steps: int) -> np.ndarray:
+    """Return the learning rate of each step: up from 0 in the warm-up, then straight down to 0."""
+    rise = recipe.warmup * steps
+    return np.interp(np.arange(steps), [0, rise, steps], [0, recipe.learning_rate, 0])
 
 
 def varied_batches(

@@ -105,6 +105,7 @@ def test_held_out_data_is_measured_each_epoch(small):
         ("max_zoom", 1, "max_zoom must be from 0 to below 1, not 1"),
         ("max_shear", float("nan"), "max_shear must be from 0 to below 1, not nan"),
         ("warmup", 1.0, "warmup must be from 0 to below 1, not 1.0"),
+        ("decay", "exponential", "decay must be 'cosine' or 'linear', not 'exponential'"),
         ("label_smoothing", -0.1, "label_smoothing must be from 0 to below 1, not -0.1"),
         ("weight_decay", 2, "weight_decay must be from 0 to below 1, not 2"),
         ("beta_2", 1.5, "beta_2 must be from 0 to below 1, not 1.5"),
@@ -210,6 +211,16 @@ def test_our_loop_is_keras_fit_bit_for_bit(small, keras):
     trained, own = training.train(recipe, x, y, validation_data=(x, y), progress=False)
     assert own == history
     assert equal_weights(trained, network)
+
+
+def test_a_linear_schedule_rises_and_falls_in_straight_lines(small):
+    recipe = recipes.Recipe(epochs=2, batch_size=48, warmup=0.25, decay="linear")
+    rates = training.linear_rates(recipe, 40)
+    assert (rates[0], rates[10], len(rates)) == (0, recipe.learning_rate, 40)
+    assert np.allclose(np.diff(rates[:11]), 1e-4) and np.allclose(np.diff(rates[10:]), -1e-3 / 30)
+    network, _ = training.train(recipe, *small, progress=False)
+    last = training.linear_rates(recipe, int(network.optimizer.iterations.numpy()))[-1]
+    assert float(network.optimizer.learning_rate) == pytest.approx(last)
 
 
 def test_a_run_lets_go_of_its_images(small):
