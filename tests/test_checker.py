@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -320,6 +321,20 @@ def test_a_fault_in_the_package_is_caught_by_a_chapter(tmp_path):
     cases, _ = run_pytest(tmp_path, "02_one_hot_and_reshape.ipynb", package=tmp_path)
     failed = [name for name, outcome in cases.items() if outcome != "passed"]
     assert 0 < len(failed) < len(cases) / 2
+
+
+def test_a_kernel_that_dies_fails_its_cell_and_the_rest_at_once(tmp_path):
+    sources = {"dies": ["x = 1", "import os; os._exit(1)", "print(x)"], "lives": ["print(2)"]}
+    for name, cells in sources.items():
+        cells = [new_code_cell(source, execution_count=1) for source in cells]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    notebooks.update(tmp_path / "lives.ipynb", notebooks.execute(tmp_path / "lives.ipynb"))
+    started = time.monotonic()
+    cases, printed = run_pytest(tmp_path, "dies.ipynb", "lives.ipynb")
+    assert time.monotonic() - started < 60
+    assert "2 failed, 2 passed" in printed
+    assert "the kernel died while this cell ran" in cases["Cell 1"]
+    assert "Kernel dead on test start" in cases["Cell 2"]
 
 
 def test_broken_file_gets_one_sentence(tmp_path):

@@ -3,9 +3,12 @@
 import copy
 import io
 import itertools
+import math
 import os
 import re
+import time
 from collections import Counter, defaultdict
+from queue import Empty
 from unittest import mock
 
 import nbformat
@@ -21,6 +24,10 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 class CellDiffersError(Exception):
     """A cell's recorded outputs are not those of this run."""
+
+
+class KernelDiedError(Exception):
+    """The process that runs the cells is gone."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,6 +75,19 @@ class NotebookFile(IPyNbFile):
         queue.rcvhwm = 0
         queue.connect(address)
         self.kernel._ensure_iopub_up()
+        self.wait, self.kernel.get_message = self.kernel.get_message, self.wait_while_alive
+
+    def wait_while_alive(self, stream, timeout=None):
+        """Wait for a message as nbval does, but not for one of a kernel that has died."""
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        while True:
+            try:
+                return self.wait(stream, min(1, max(0, deadline - time.monotonic())))
+            except Empty:
+                if not self.kernel.is_alive():
+                    raise KernelDiedError("the kernel died while this cell ran") from None
+                if time.monotonic() >= deadline:
+                    raise
 
     def get_kernel_message(self, timeout=None, stream="iopub"):
         """Keep each output as it comes: nbval merges streams and so loses their order."""
@@ -128,7 +148,8 @@ class NotebookCell(IPyNbCell):
             differences = error.args[0]
         else:
             traceback = ANSI.sub("", getattr(error, "inner_traceback", None) or "").splitlines()
-            what = str(error) if isinstance(error, NbCellError) else repr(error)
+            plain = NbCellError | KernelDiedError | RuntimeError
+            what = str(error) if isinstance(error, plain) else repr(error)
             differences = [Difference("\n".join([what, *traceback[-7:]]))]
         where = f"{notebook.path.name}, cell {getattr(error, 'cell_num', self.cell_num)}"
         lines = [f"{where}, under “{notebook.heading(self.cell)}”:"]
