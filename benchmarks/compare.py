@@ -5,8 +5,7 @@
     python benchmarks/compare.py --fast     ten seeds of fast against the article, ten minutes
 
 The article's recipe and keras.io's run with TensorFlow's own defaults, ours with the package's;
-with ``--fast`` the article's too, so that the recipe alone makes the difference. PyTorch takes part
-where it is installed. The contestants take turns, so that a machine that slows down slows all of
+PyTorch takes part where it is installed. The contestants take turns, so that a machine that slows down slows all of
 them. Prints a table and writes ``benchmarks/results/compare.json`` and ``.png``, or ``fast.json``.
 """
 
@@ -33,7 +32,6 @@ ARTICLE = recipes.RECIPES["article"]
 # Name: network, recipe, engine. The first is what the others are measured against.
 CONTESTANTS = {
     "article": ("recipe", ARTICLE, "default"),
-    "article, oneDNN": ("recipe", ARTICLE, "1"),
     "fast": ("recipe", recipes.RECIPES["fast"], "1"),
     "best": ("recipe", recipes.RECIPES["best"], "1"),
     "keras.io": ("keras.io", recipes.Recipe(epochs=15, batch_size=128), "default"),
@@ -45,7 +43,7 @@ TURNS = [
     "best", "keras.io", "fast", "article", "best", "fast",
 ]
 # fmt: on
-FAST_TURNS = [*["fast"] * 5, "article, oneDNN", *["fast"] * 5]
+FAST_TURNS = [*["fast"] * 5, "article", *["fast"] * 5]
 SHORT_TURNS = ["article", "fast", "torch", "best", "fast", "keras.io", "fast"]
 
 
@@ -75,7 +73,7 @@ def summary(runs: list[dict], rate: float) -> list[dict]:
                 statistics.median(seconds[0] for seconds in reached) if all(reached) else None
             )
         rows.append(row)
-    article = next(row for row in rows if row["name"].startswith("article"))
+    article = next(row for row in rows if row["name"] == "article")
     for row in rows:
         row["article_over_this"] = article["seconds"] / row["seconds"]
         row["article_over_this_cpu"] = article["cpu_seconds"] / row["cpu_seconds"]

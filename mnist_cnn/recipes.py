@@ -89,9 +89,9 @@ class Recipe:
 RECIPES = {
     "article": Recipe(output_activation="sigmoid"),
     "fast": Recipe(
-        epochs=1.35,
-        batch_size=64,
-        learning_rate=5e-3,
+        epochs=1.4,
+        batch_size=128,
+        learning_rate=8e-3,
         warmup=0.2,
         decay="linear",
         label_smoothing=0.1,
