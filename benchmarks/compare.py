@@ -5,8 +5,9 @@
     python benchmarks/compare.py --fast     ten seeds of fast against the article, ten minutes
 
 The article's recipe and keras.io's run with TensorFlow's own defaults, ours with the package's;
-PyTorch takes part where it is installed. The contestants take turns, so that a machine that slows down slows all of
-them. Prints a table and writes ``benchmarks/results/compare.json`` and ``.png``, or ``fast.json``.
+PyTorch takes part where it is installed. The contestants take turns, so that a machine that slows
+down slows all of them. Prints a table and writes ``benchmarks/results/compare.json`` and ``.png``,
+or ``fast.json``.
 """
 
 import argparse
