@@ -34,6 +34,14 @@ def figure(alt="a grey pixel"):
     return new_output("display_data", data, metadata={"image/png": {"alt": alt}})
 
 
+def vector_figure(alt):
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="400pt" height="300pt"><text>x</text></svg>'
+    )
+    data = {"image/svg+xml": svg, "text/plain": alt}
+    return new_output("display_data", data, metadata={"image/svg+xml": {"alt": alt}})
+
+
 def cut(*cells):
     """Return what is shown: (slide type, text), a figure being its alt text."""
     deck = slides.cut(new_notebook(cells=cells))
@@ -235,6 +243,7 @@ def lesson(tmp_path):
             outputs=[printed("</script><!--\n")],
             metadata=shown("subslide"),
         ),
+        new_code_cell(outputs=[vector_figure("lines")], metadata=shown("subslide", slide="output")),
         new_markdown_cell("It is printed.\n\n## End", metadata=shown("slide", slide="## End")),
     ]
     path = tmp_path / "99_lesson.ipynb"
@@ -254,11 +263,15 @@ def test_the_look_of_a_page(lesson, show):
     assert page.evaluate("document.querySelector('.code .s1') != null")  # highlighted
     assert page.evaluate("document.querySelector('pre.output').textContent") == "</script><!--\n"
     assert page.evaluate("document.querySelector('img').alt") == '"<">'
+    drawn = (
+        "[...document.querySelectorAll('img')].map((i) => [i.alt, i.complete, i.naturalWidth > 0])"
+    )
+    assert page.evaluate(drawn) == [['"<">', True, True], ["lines", True, True]]
     page.evaluate("Reveal.slide(1, 2)")  # a font is read where it is first seen
     page.wait_for("document.fonts.check('20px \"DejaVu Sans Mono\"')")
     loaded = "[...document.fonts].filter((f) => f.status == 'loaded').map((f) => f.family)"
     assert {f.strip('"') for f in page.evaluate(loaded)} == {"DejaVu Sans Mono", "Source Sans Pro"}
-    assert page.evaluate("document.querySelectorAll('[data-heading=\"Set it\"]').length") == 2
+    assert page.evaluate("document.querySelectorAll('[data-heading=\"Set it\"]').length") == 3
 
 
 @needs_chromium

@@ -128,7 +128,8 @@ def _pieces(cell: NotebookNode) -> list[NotebookNode]:
 
 
 def _is_figure(part: NotebookNode) -> bool:
-    return any("image/png" in output.get("data", {}) for output in part.outputs)
+    kinds = {mime for output in part.outputs for mime in output.get("data", {})}
+    return not kinds.isdisjoint({"image/png", "image/svg+xml"})
 
 
 def _text(part: NotebookNode) -> str:
