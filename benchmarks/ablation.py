@@ -10,6 +10,7 @@ is done is kept: an interrupted call goes on where it was. Writes
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import statistics
@@ -20,7 +21,7 @@ from pathlib import Path
 import result
 import worker
 
-from mnist_cnn import recipes, runtime
+from mnist_cnn import recipes
 from mnist_cnn.course import files, machine
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "ablation.json"
@@ -62,7 +63,8 @@ def steps() -> list[tuple[str, str, recipes.Recipe]]:
 def measure(number: int, seed: int) -> dict:
     """Return what one run measured, from the file that an earlier call left or by running it."""
     name, network, recipe = steps()[number]
-    kept = RUNS / f"{number}-{seed}-{runtime.source_fingerprint()[:12]}.json"
+    what = repr((network, recipe, machine.versions())).encode()
+    kept = RUNS / f"{number}-{seed}-{hashlib.sha256(what).hexdigest()[:12]}.json"
     if not kept.exists():
         measured = worker.run(network, recipe, engine="1", seed=seed, held_out=True)
         with files.replacing(kept) as path:

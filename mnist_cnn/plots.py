@@ -639,7 +639,7 @@ def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
         drawn = coverage > 1 / 3  # a share of few answers is noise
         ax.plot(coverage[drawn], risk[drawn], ls=style, label=name)
     ax.set(
-        title="Who answers less is wrong less often",
+        title="Fewer answers, fewer mistakes",
         xlabel="coverage: share answered",
         ylabel="risk: share of answers wrong",
         ylim=(0, None),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +39,7 @@ def train(name: str, progress: bool = True) -> Network:
     recipe = recipes.get_recipe(name)
     (images, labels), (x_test, y_test) = data.load_mnist()
     x, y = preprocess.add_channel(images), preprocess.one_hot(labels)
-    started = time.perf_counter()
     model, history = training.train(recipe, x, y, seed=SEED, progress=progress)
-    seconds = time.perf_counter() - started
 
     def accuracy(images: np.ndarray, labels: np.ndarray) -> float:
         scores = evaluation.predict_scores(model, preprocess.prepare(images))
@@ -56,7 +53,6 @@ def train(name: str, progress: bool = True) -> Network:
         "command": f"mnist-cnn networks {name} --update",
         "versions": machine.versions(),
         "machine": machine.machine(),
-        "train_seconds": round(seconds),
         "sha256": data.checksum(*weights),
         "parameters": model.count_params(),
         "train_accuracy": accuracy(images, labels),
