@@ -69,7 +69,7 @@ def damage(path):
 @pytest.mark.parametrize("how", [Path.unlink, damage, lambda path: path.write_bytes(b"")])
 def test_a_damaged_network_gets_one_sentence(copied, how, ending):
     how(copied / f"fast.{ending}")
-    with pytest.raises(RuntimeError, match=r"fast\.npz is missing or damaged .* pip install"):
+    with pytest.raises(RuntimeError, match=r"fast\.npz is missing or damaged .*'pip install"):
         networks.read("fast")
     networks.read("best")
 
