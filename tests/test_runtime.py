@@ -68,13 +68,13 @@ def test_versions_and_machine_are_stable_and_fit_into_json():
     assert machine.machine()["cpu"]
 
 
-def test_artifacts_dir_is_at_the_projects_root(tmp_path, monkeypatch):
+def test_the_projects_root_is_found_from_within(tmp_path, monkeypatch):
     inner = tmp_path / "project" / "notebooks" / "deep"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    assert runtime.artifacts_dir() == inner / "artifacts"
+    assert files.project_root() == inner
     (tmp_path / "project" / "pyproject.toml").touch()
-    assert runtime.artifacts_dir() == tmp_path / "project" / "artifacts"
+    assert files.project_root() == tmp_path / "project"
 
 
 def test_replacing_writes_all_or_nothing(tmp_path):
