@@ -31,7 +31,7 @@ def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500
     ValueError
         If `images` does not have that shape or is not float32.
     """
-    return in_batches(model.predict_on_batch, images, batch_size)
+    return in_batches(lambda batch: model.predict_on_batch(batch), images, batch_size)
 
 
 def in_batches(

@@ -306,7 +306,11 @@ def test_every_tolerance_is_measured_with_a_margin_of_at_most_two(chapter):
     rows = [row for row in TOLERANCES if row["chapter"] == path.stem]
     assert [(row["cell"], row["tag"]) for row in rows] == tags
     for row in rows:
-        assert 1 < float(row["tag"].partition("=")[2]) / row["spread"] <= 2, row
+        tolerance = float(row["tag"].partition("=")[2])
+        assert row["spread"] <= tolerance
+        # A vector figure is measured in points: what is less than a line's width nobody sees.
+        vector = any("image/svg+xml" in o.get("data", {}) for o in code[row["cell"]].outputs)
+        assert tolerance <= 2 * row["spread"] or (vector and tolerance <= 1), row
 
 
 def test_the_page_shows_the_widest_five_tolerances():

@@ -13,7 +13,7 @@ from mnist_cnn import model, preprocess, progress, recipes, training
 
 SHORT_RUNS = """
 import dataclasses, hashlib
-from mnist_cnn import data, preprocess, training
+from mnist_cnn import data, preprocess, recipes, training
 (images, labels), _ = data.load_mnist()
 x, y = preprocess.prepare(images[:512]), preprocess.one_hot(labels[:512])
 for name in recipes.RECIPES:
