@@ -6,7 +6,7 @@ Every row changes one thing more. All of them train for three epochs on the firs
 images, with two seeds each, and are measured on the last 10,000; only the last row trains as long
 as `best` does, with one seed. The test set has no part in it. Every run has a core of its own. What
 is done is kept: an interrupted call goes on where it was. Writes
-``notebooks/measured/ablation.json``, which chapter 08 shows.
+``notebooks/measured/ablation.json``, which chapter 09 shows.
 """
 
 import dataclasses

@@ -338,7 +338,7 @@ EXERCISES = {
             ("c", "Most of a large square is paper; but how much ink does it take in all?"),
         ),
     ),
-    "08.1": Exercise(
+    "09.1": Exercise(
         right=5.91,
         why="Networks ten errors apart may be equally good. The same images leave less to luck.",
         hints=(
@@ -350,7 +350,7 @@ EXERCISES = {
         otherwise="A count of n independent digits has the variance n · p · (1 − p).",
         tolerance=0.05,
     ),
-    "08.2": Exercise(
+    "09.2": Exercise(
         right=9,
         why="Under both labels such an image would teach nothing. Vary only what keeps the label.",
         hints=(
@@ -359,7 +359,7 @@ EXERCISES = {
         ),
         otherwise="Take the images whose label is 6, and count what the network says to them.",
     ),
-    "08.3": Exercise(
+    "09.3": Exercise(
         right=1088,
         why="They follow the batches by themselves, 2 · (32 + 64 + 64 + 128 + 256).",
         hints=(
@@ -370,7 +370,7 @@ EXERCISES = {
         ),
         otherwise="Add up the channels of the five convolutions; two numbers each.",
     ),
-    "08.4": Exercise(
+    "09.4": Exercise(
         right=4,
         why="So pool first. If γ > 0 the result is the same; γ < 0 makes the largest the smallest.",
         hints=(
@@ -380,7 +380,7 @@ EXERCISES = {
         ),
         otherwise="Compare the shapes in front of the first pooling and behind it.",
     ),
-    "09.1": Exercise(
+    "10.1": Exercise(
         right=(3, -2),
         why="2.7 and −1.8, rounded: a pixel is the least step that leaves the image sharp.",
         hints=(
@@ -398,7 +398,7 @@ EXERCISES = {
         otherwise="Subtract the centre of mass from 14, row and column each, and round.",
         tolerance=0.01,
     ),
-    "09.2": Exercise(
+    "10.2": Exercise(
         right=0,
         why="It looks nearly the same from all sides. The 1s are lost: none was ever shown lying.",
         hints=(
@@ -408,7 +408,7 @@ EXERCISES = {
         ),
         otherwise="Compute the share of right answers for each label, and take the highest.",
     ),
-    "09.3": Exercise(
+    "10.3": Exercise(
         right=0.091,
         tolerance=0.0005,
         why="No better than guessing: the network knows ink on empty ground only.",
@@ -420,7 +420,7 @@ EXERCISES = {
         ),
         otherwise="Let `read` read `1 - careful`, and compare the highest scores with `labels`.",
     ),
-    "09.4": Exercise(
+    "10.4": Exercise(
         right="b",
         why="Where the second score is high, the first cannot be: two views of one doubt.",
         hints=(

@@ -1,16 +1,21 @@
-"""Every figure of the series: each function returns a Matplotlib figure, `show` displays it."""
+"""Figures whose making teaches nothing: each function returns a Matplotlib figure.
+
+A notebook shows the figure that its cell ends with. Importing this module sets the style of every
+figure, ``style.mplstyle``.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib_inline.config import InlineBackend
 
 from mnist_cnn.progress import History
 
@@ -20,59 +25,11 @@ if TYPE_CHECKING:
 
     from mnist_cnn.evaluation import Reliability
 
-DPI = 100
-# Readable in print without colour and by colour-blind eyes: blue, vermilion, green, orange, …
-# (Okabe and Ito, "Color universal design", 2008).
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000"]
-
-matplotlib.rcParams.update(
-    {
-        "axes.prop_cycle": matplotlib.cycler(color=COLORS),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 12,
-        "axes.labelsize": 11,
-        "font.size": 10.5,
-        "figure.dpi": DPI,
-        "image.cmap": "gray_r",
-    }
-)
-
-
-def show(figure: Figure, alt: str, *, vector: bool = False) -> None:
-    """Display a figure in a notebook, with a text that says what it shows.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    alt : str
-        For those who cannot see the figure, and for the check of the recorded output.
-    vector : bool
-        Whether to display it as SVG, whose words and lines stay words and lines, instead of PNG.
-
-    Raises
-    ------
-    ValueError
-        If `alt` is empty.
-    """
-    if not alt.strip():
-        raise ValueError("alt must say what the figure shows, not be empty")
-    import matplotlib.pyplot as plt
-    from IPython.display import display
-
-    buffer = io.BytesIO()
-    if vector:
-        mime, metadata = "image/svg+xml", {"Date": None, "Creator": None, "Title": alt}
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mnist_cnn"}):
-            figure.savefig(buffer, format="svg", metadata=metadata)
-        image = buffer.getvalue().decode()
-        image = image[image.index("<svg") :]  # what a page can hold: no XML declaration
-    else:
-        mime = "image/png"
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        image = base64.b64encode(buffer.getvalue()).decode("ascii")
-    plt.close(figure)
-    display({mime: image, "text/plain": alt}, metadata={mime: {"alt": alt}}, raw=True)
+matplotlib.style.use("mnist_cnn.style")
+COLORS = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
+    # In a notebook: twice the pixels, for the back row.
+    InlineBackend.instance(parent=shell).figure_formats = {"retina"}
 
 
 def digit_grid(
@@ -106,7 +63,7 @@ def digit_grid(
         raise ValueError(f"titles must be as many as images ({len(images)}), not {len(titles)}")
     rows = -(-len(images) // columns)
     height = (0.95 if titles is None else 1.2) * rows + (0.5 if title else 0)
-    figure = Figure(figsize=(0.95 * columns, height), layout="constrained")
+    figure = Figure(figsize=(0.95 * columns, height))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
@@ -129,7 +86,7 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
     title : str
         Above both panels.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))
     for ax, name, color in zip(figure.subplots(1, 2), ("accuracy", "loss"), COLORS, strict=False):
         epochs = range(1, len(history[name]) + 1)
         ax.plot(epochs, history[name], color=color, marker="o", markersize=4, label="training")
@@ -161,7 +118,7 @@ def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Fi
     title : str
     """
     size = 0.6 * len(matrix)
-    figure = Figure(figsize=(size + 1, size + 0.5), layout="constrained")
+    figure = Figure(figsize=(size + 1, size + 0.5))
     ax = figure.subplots()
     _draw_confusion(ax, matrix)
     ax.set_title(title)
@@ -190,7 +147,7 @@ def loss_along_step(step_sizes: np.ndarray, losses: np.ndarray, start: float) ->
     start : float
         The loss before the step.
     """
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    figure = Figure(figsize=(7, 3.8))
     ax = figure.subplots()
     ax.semilogx(step_sizes, losses, marker="o", markersize=4, label="after the step")
     ax.axhline(start, color=COLORS[1], ls="--", label="before the step")
@@ -209,7 +166,7 @@ def learning_rates(rates: dict[str, np.ndarray]) -> Figure:
     ----------
     rates : dict of str to (steps,) array
     """
-    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    figure = Figure(figsize=(7, 3.8))
     ax = figure.subplots()
     for (name, values), ls in zip(rates.items(), ("-", "--", ":"), strict=False):
         ax.plot(np.arange(1, len(values) + 1), values, ls=ls, label=name)
@@ -229,7 +186,7 @@ def shifts(windows: np.ndarray) -> Figure:
     """
     side = len(windows)
     border = side // 2
-    figure = Figure(figsize=(2.1 * side, 2.25 * side), layout="constrained")
+    figure = Figure(figsize=(2.1 * side, 2.25 * side))
     for (row, column), ax in np.ndenumerate(figure.subplots(side, side)):
         ax.imshow(windows[row, column], cmap="gray_r")
         middle = windows[border, border]
@@ -252,7 +209,7 @@ def convolution_step(patch: np.ndarray, kernel: np.ndarray, feature_map: np.ndar
     feature_map : (n - k + 1, n - k + 1) array
     """
     panels = {"pixels": patch, "kernel": kernel, "feature map": feature_map}
-    figure = Figure(figsize=(9, 3.7), layout="constrained")
+    figure = Figure(figsize=(9, 3.7))
     figure.get_layout_engine().set(wspace=0.08)
     axes = figure.subplots(1, 3, width_ratios=[len(panel) for panel in panels.values()])
     frames = (len(kernel), len(kernel), 1)
@@ -276,7 +233,7 @@ def edge_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
     maps : mapping of str to (height, width) array
         Titles and feature maps.
     """
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 4.5))
     axes = figure.subplots(2, len(maps) + 1)
     axes[0, 0].imshow(digit)
     axes[0, 0].set_title("digit")
@@ -302,7 +259,7 @@ def layer_shapes(network: keras.Model) -> Figure:
     outputs = [("Input", network.input_shape[1:], 0)]
     for layer in network.layers:
         outputs.append((type(layer).__name__, layer.output.shape[1:], layer.count_params()))
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))
     above, below = figure.subplots(2, 1, sharex=True)
     for x, (_, shape, _) in enumerate(outputs):
         maps = len(shape) == 3
@@ -333,7 +290,7 @@ def score_bars(scores: Mapping[str, np.ndarray], label: int) -> Figure:
     label : int
         The true digit; its bar is the dark one.
     """
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots(1, len(scores), sharey=True)
     colors = [COLORS[1] if digit == label else "#9ecae1" for digit in range(10)]
     for ax, (name, values) in zip(axes, scores.items(), strict=True):
@@ -351,7 +308,7 @@ def one_hot_rows(images: np.ndarray, rows: np.ndarray) -> Figure:
     images : (n, 28, 28) array, 0 for background
     rows : (n, 10) array of 0 and 1
     """
-    figure = Figure(figsize=(6, 0.5 * len(rows) + 0.7), layout="constrained")
+    figure = Figure(figsize=(6, 0.5 * len(rows) + 0.7))
     left, right = figure.subplots(1, 2, width_ratios=[1, rows.shape[1]])
     left.imshow(np.vstack(images), cmap="gray_r")
     left.axis("off")
@@ -386,7 +343,7 @@ def error_gallery(
         Places in the figure: its size does not depend on the number of errors. What does not fit
         is left out.
     """
-    figure = Figure(figsize=(0.82 * columns, 1.2 * rows), layout="constrained")
+    figure = Figure(figsize=(0.82 * columns, 1.2 * rows))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
@@ -410,7 +367,7 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
     """
     from mnist_cnn.evaluation import wilson_interval
 
-    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    figure = Figure(figsize=(6.5, 6))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.5, 1])
     top.plot([0, 1], [0, 1], color="0.5", ls=":", label="as sure as right")
     # A large first marker is seen where another lies on it.
@@ -443,7 +400,7 @@ def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
     title : str
         What the run was, and its result.
     """
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    figure = Figure(figsize=(11, 6.4))
     panels = figure.subplot_mosaic(
         [["accuracy", "matrix"], ["loss", "matrix"], ["loss", "recall"]],
         width_ratios=[1.15, 1],
@@ -489,7 +446,7 @@ def filter_grid(kernels: np.ndarray, title: str = "") -> Figure:
     kernels : (n, height, width) array
     title : str
     """
-    figure = Figure(figsize=(8, 0.8 * len(kernels) / 8 + 0.5), layout="constrained")
+    figure = Figure(figsize=(8, 0.8 * len(kernels) / 8 + 0.5))
     ax = figure.subplots()
     limit = 1.3 * np.abs(kernels).max()
     _tile(ax, kernels, columns=8, cmap="PuOr_r", vmin=-limit, vmax=limit)
@@ -507,7 +464,7 @@ def feature_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
     maps : mapping of str to (n, height, width) array, 0 or more
         Titles and feature maps after ReLU.
     """
-    figure = Figure(figsize=(8.5, 3.1 * len(maps)), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.1 * len(maps)))
     axes = figure.subplots(len(maps), 2, width_ratios=[1, 3.5], squeeze=False)
     for ax in axes[:, 0]:
         ax.axis("off")
@@ -530,7 +487,7 @@ def patch_rows(patches: np.ndarray, columns: int = 2) -> Figure:
     """
     filters, count = patches.shape[:2]
     rows = -(-filters // columns)
-    figure = Figure(figsize=(0.65 * count * columns, 0.68 * rows), layout="constrained")
+    figure = Figure(figsize=(0.65 * count * columns, 0.68 * rows))
     figure.get_layout_engine().set(wspace=0.1)
     axes = figure.subplots(rows, columns, squeeze=False).T.ravel()
     for ax, row in zip(axes, patches, strict=True):
@@ -547,7 +504,7 @@ def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
     maps : mapping of str to (n, 28, 28) array
         Titles and maps: orange is positive, purple negative, each on its own scale.
     """
-    figure = Figure(figsize=(1.9 * (len(maps) + 1), 1.9 * len(digits) + 0.3), layout="constrained")
+    figure = Figure(figsize=(1.9 * (len(maps) + 1), 1.9 * len(digits) + 0.3))
     axes = figure.subplots(len(digits), len(maps) + 1, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -572,7 +529,7 @@ def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     labels : (n,) array of integers, 0 to 9
     """
     colors = matplotlib.colormaps["tab10"]
-    figure = Figure(figsize=(5.2 * len(points), 4.7), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(points), 4.7))
     axes = figure.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
     for ax, (title, places) in zip(axes, points.items(), strict=True):
         for digit in range(10):
@@ -591,7 +548,7 @@ def before_and_after(pictures: Sequence[np.ndarray], digits: np.ndarray) -> Figu
     pictures : sequence of n (height, width) arrays of uint8, 255 for white
     digits : (n, 28, 28, 1) array, 0 for background
     """
-    figure = Figure(figsize=(1.25 * len(pictures), 2.9), layout="constrained")
+    figure = Figure(figsize=(1.25 * len(pictures), 2.9))
     figure.suptitle("Above: the picture. Below: what the network receives")
     axes = figure.subplots(2, len(pictures), squeeze=False)
     for ax in axes.flat:
@@ -612,7 +569,7 @@ def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
         As `pictures.digits_from_image` returns them.
     """
     height, width = picture.shape
-    figure = Figure(figsize=(8, 8 * height / width + 0.3), layout="constrained")
+    figure = Figure(figsize=(8, 8 * height / width + 0.3))
     ax = figure.subplots()
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
     ax.set_title("A box for each digit, numbered from left to right")
@@ -633,7 +590,7 @@ def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure
     curves : mapping of str to (coverage, risk)
         Two arrays of the same length, 0 to 1, under the name of what was read.
     """
-    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    figure = Figure(figsize=(6.5, 4))
     ax = figure.subplots()
     for (name, (coverage, risk)), style in zip(curves.items(), ("-", "--", ":"), strict=False):
         drawn = coverage > 1 / 3  # a share of few answers is noise

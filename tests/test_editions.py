@@ -19,7 +19,7 @@ def chapter():
     """A chapter with every kind of cell that an edition treats."""
     shown = new_output("stream", text="a lesson's output\n")
     hidden = new_output("stream", text="secret output\n")
-    solution = {"tags": ["solution"], "jupyter": {"source_hidden": True}, "why": "secret metadata"}
+    solution = {"tags": ["solution"], "jp-MarkdownHeadingCollapsed": True, "why": "secret metadata"}
     cells = [
         new_markdown_cell("# A lesson", metadata={"slideshow": {"slide_type": "slide"}}),
         new_code_cell(
@@ -57,7 +57,7 @@ def test_the_instructors_edition_only_shows(chapter):
     assert note.metadata.slideshow.slide_type == "notes"
     del source.cells[1].metadata.slideshow["notes"]
     for place in (3, 4):
-        del source.cells[place].metadata["jupyter"]
+        del source.cells[place].metadata["jp-MarkdownHeadingCollapsed"]
     assert edition == source
     nbformat.validate(editions.instructor(chapter))
 

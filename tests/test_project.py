@@ -243,24 +243,25 @@ def test_a_chapter_is_short_enough(chapter):
     assert len(lesson) <= 48 and words <= 2_600 and longest <= 20
 
 
-def test_each_exercise_is_followed_by_its_solution(chapter):
+def test_each_exercise_is_followed_by_its_folded_solution(chapter):
     path, cells = chapter
     section = exercise_section(cells)
     tags = [{"exercise", "solution"} & set(cell.metadata.get("tags", [])) for cell in cells]
     exercises = [i for i, tag in enumerate(tags) if tag == {"exercise"}]
     solutions = [i for i, tag in enumerate(tags) if tag == {"solution"}]
-    assert 3 <= len(exercises) <= 5 and solutions == [i + 1 for i in exercises]
+    assert 3 <= len(exercises) <= 5
     for number, i in enumerate(exercises, start=1):
         assert section.start < i < section.stop - 1
         key = f"{path.stem[:2]}.{number}"
-        question, exercise, solution = cells[i - 1 : i + 2]
+        question, exercise, heading, solution = cells[i - 1 : i + 3]
+        assert {i + 1, i + 2} <= set(solutions)
         assert re.match(rf"### {re.escape(key)} · \S", question.source)
         assert exercise.source == f'answer = ...\n\ncheck("{key}", answer)'
-        assert solution.source.startswith("# Solution\n")  # the line that JupyterLab shows folded
+        assert heading.source == "#### Solution"
+        assert heading.metadata["jp-MarkdownHeadingCollapsed"], "JupyterLab shows it opened"
         assert solution.source.endswith(f'\n\ncheck("{key}", answer)')
         assert exercise.outputs[0].text.startswith(f"{key}: not answered yet")
         assert f"{key}: correct" in solution.outputs[-1].text
-        assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
 
 
 def test_every_exercise_that_can_be_checked_is_asked():

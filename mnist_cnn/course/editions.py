@@ -1,6 +1,6 @@
 """The editions made from the one source: the student's without solutions, the instructor's whole.
 
-A cell tagged ``solution`` is for instructors, and so are speaker notes: the text under
+A cell tagged ``solution``, under a folded heading, is for instructors, and so are speaker notes: the text under
 ``slideshow.notes`` in the metadata of the cell that is shown while they are spoken.
 """
 
@@ -30,7 +30,7 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
     cells, edition.cells = edition.cells, []
     for cell in cells:
         if is_solution(cell):
-            cell.metadata.pop("jupyter", None)  # it hides the source
+            cell.metadata.pop("jp-MarkdownHeadingCollapsed", None)  # it folds what follows
         edition.cells.append(cell)
         if notes := cell.metadata.get("slideshow", {}).pop("notes", None):
             edition.cells.append(notes_cell(f"{cell.id}-notes", notes))

@@ -11,7 +11,14 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from mnist_cnn.course.check.compare import EXACT, Tolerance, compare_outputs, normalise
+from mnist_cnn.course.check.compare import (
+    EXACT,
+    Tolerance,
+    alt_texts,
+    compare_outputs,
+    figures,
+    normalise,
+)
 from mnist_cnn.course.files import replacing
 
 
@@ -126,6 +133,8 @@ def update(path: Path, executed: nbformat.NotebookNode) -> list[Change]:
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
+        for alt, (output, mime) in zip(alt_texts(cell), figures(cell.outputs), strict=False):
+            output.metadata.setdefault(mime, {})["alt"] = alt  # where every renderer finds it
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)

@@ -17,5 +17,5 @@ titles = [str(predictions[i]) for i in right] + [
     f"{predictions[i]}, not {labels[i]}" for i in wrong
 ]
 figure = plots.digit_grid(images[shown], titles, title="What the network reads")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=plots.DPI, metadata={"Software": None})
+figure.savefig(Path(__file__).with_suffix(".png"), dpi=200, metadata={"Software": None})
 print(f"accuracy {np.mean(predictions == labels):.4f}")

@@ -173,7 +173,7 @@ def compare_outputs(
 
 
 def _compare_data(where: str, old: dict, new: dict, tolerance: Tolerance) -> list:
-    found = [_compare_alt(where, old) or _compare_alt(f"new {where}", new)]
+    found = []
     if sorted(old["data"]) != sorted(new["data"]):
         kinds = (", ".join(sorted(side["data"])) for side in (old, new))
         return [*found, Difference(f"{where}: other MIME types", *kinds)]
@@ -201,15 +201,38 @@ def _without_alt(metadata: dict) -> dict:
     }
 
 
-def _compare_alt(where: str, output: dict) -> Difference | None:
-    image = next((mime for mime in output["data"] if mime.startswith("image/")), None)
-    if image is None:
-        return None
-    text = output["data"].get("text/plain", "")
-    alt = output["metadata"].get(image, {}).get("alt", "")
-    if not alt.strip() or text.startswith("<"):
-        return Difference(f"{where} has no alt text; use mnist_cnn.plots.show(figure, alt=…)")
-    return Difference(f"{where}: two alt texts", text, alt) if alt != text else None
+def alt_texts(cell: dict) -> list[str]:
+    """Return the alt texts that a cell's metadata give for its figures, in order."""
+    alt = cell["metadata"].get("alt", [])
+    return [alt] if isinstance(alt, str) else list(alt)
+
+
+def figures(outputs: Iterable[dict]) -> list[tuple[dict, str]]:
+    """Return each output that is a figure, with the MIME type of its picture."""
+    found = []
+    for output in outputs:
+        images = [mime for mime in output.get("data", {}) if mime.startswith("image/")]
+        if images:
+            found.append((output, images[0]))
+    return found
+
+
+def _check_alt_texts(cell: dict) -> list[Difference]:
+    """Compare a cell's alt texts with those that its recorded figures show to a reader."""
+    alts, shown = alt_texts(cell), figures(cell["outputs"])
+    if len(alts) != len(shown) or not all(alt.strip() for alt in alts):
+        return [
+            Difference(
+                f"{len(shown)} figures and {len(alts)} alt texts: the cell's metadata must say "
+                'what each figure shows, as in {"alt": "…"}'
+            )
+        ]
+    recorded = [output["metadata"].get(mime, {}).get("alt", "") for output, mime in shown]
+    return [
+        Difference("alt text: the cell's metadata and its recorded figure differ", alt, old)
+        for alt, old in zip(alts, recorded, strict=True)
+        if alt != old
+    ]
 
 
 def _compare_figure(where: str, old: bytes, new: bytes, limit: float) -> Difference | None:
@@ -292,4 +315,4 @@ def check_cell(cell: dict, new: Iterable[dict]) -> list[Difference]:
         tolerance = Tolerance.from_tags(cell["metadata"].get("tags", []))
     except ValueError as error:
         return [*found, Difference(str(error))]
-    return found + compare_outputs(cell["outputs"], new, tolerance)
+    return found + _check_alt_texts(cell) + compare_outputs(cell["outputs"], new, tolerance)
