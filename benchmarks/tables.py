@@ -1,0 +1,144 @@
+"""The tables of this folder's README, written from the results.
+
+    python benchmarks/tables.py
+
+Each table stands between two comments that name its result.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mnist_cnn.course import files
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER / "README.md"
+SMALL_STEPS = {
+    "import mnist_cnn": ("0.3 s", "s"),
+    "load_mnist()": ("1 s", "s"),
+    "predict 10,000 images: predict_scores / model.predict": ("0.4", ""),
+    "one image through a loaded model": ("5 ms", "ms"),
+}
+
+
+def read(name: str) -> dict:
+    """Return a result."""
+    return json.loads((FOLDER / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def contest(name: str) -> Iterator[list]:
+    """Give the rows of `compare` or `fast`."""
+    header = (
+        "recipe, runs, epochs, test accuracy, lowest, seconds, CPU seconds, article / this, peak MB"
+    )
+    yield header.split(", ")
+    for row in read(name)["summary"]:
+        yield [
+            row["name"],
+            row["runs"],
+            f"{row['epochs']:g}",
+            *(f"{row[key]:.4f}" for key in ("accuracy", "lowest_accuracy")),
+            *(f"{row[key]:.1f}" for key in ("seconds", "cpu_seconds")),
+            f"{row['article_over_this']:.1f}",
+            f"{row['peak_mb']:,.0f}",
+        ]
+
+
+def foreign_digits() -> Iterator[list]:
+    """Give the rows of `foreign_digits`."""
+    yield ["digits", "share read rightly, or unchanged"]
+    for name, share in read("foreign_digits")["shares"].items():
+        yield [name, f"{share:.4f}"]
+
+
+def small_steps() -> Iterator[list]:
+    """Give the rows of `costs`."""
+    yield ["what", "may take", "measured"]
+    for name, value in read("costs")["figures"].items():
+        limit, unit = SMALL_STEPS[name]
+        yield [name, limit, f"{value:.2f} {unit}".strip()]
+
+
+def _cost(run: dict) -> list[str]:
+    return [f"{run[key]:.1f}" for key in ("seconds_an_epoch", "cpu_seconds_an_epoch")]
+
+
+def growth() -> Iterator[list]:
+    """Give cost against the number of images."""
+    yield ["held as", "images", "seconds per epoch", "CPU seconds", "peak MB"]
+    for run in read("growth")["runs"]:
+        if run["batch_size"] == 128:
+            peak = run["memory_mb"]["trained"]["peak"]
+            yield [run["held"], f"{run['images']:,}", *_cost(run), f"{peak:,}"]
+
+
+def _prepared() -> list[dict]:
+    runs = read("growth")["runs"]
+    return [run for run in runs if run["held"] == "floats" and run["images"] == 60_000]
+
+
+def batch_sizes() -> Iterator[list]:
+    """Give cost against the batch size."""
+    yield ["batch size", "seconds per epoch", "CPU seconds", "CPU, against 128"]
+    key = "cpu_seconds_an_epoch"
+    usual = next(run[key] for run in _prepared() if run["batch_size"] == 128)
+    for run in sorted(_prepared(), key=lambda run: run["batch_size"]):
+        yield [run["batch_size"], *_cost(run), f"{run[key] / usual:.2f}"]
+
+
+def memory() -> Iterator[list]:
+    """Give what a kernel holds, stage by stage."""
+    yield ["after", "MB now", "of it mapped files", "MB added"]
+    before = 0
+    for stage, held in next(r for r in _prepared() if r["batch_size"] == 128)["memory_mb"].items():
+        yield [stage, *(f"{mb:,}" for mb in (held["now"], held["mapped"], held["now"] - before))]
+        before = held["now"]
+
+
+def replicas() -> Iterator[list]:
+    """Give the losses of one replica and of two."""
+    yield ["step", "loss, one replica", "loss, two replicas"]
+    losses = [run["losses"] for run in read("growth")["replicas"]]
+    for step, pair in enumerate(zip(*losses, strict=True), start=1):
+        yield [step, *(f"{loss:.7f}" for loss in pair)]
+
+
+TABLES = {
+    "contest": lambda: contest("compare"),
+    "fast": lambda: contest("fast"),
+    "foreign digits": foreign_digits,
+    "small steps": small_steps,
+    "growth": growth,
+    "batch sizes": batch_sizes,
+    "memory": memory,
+    "replicas": replicas,
+}
+
+
+def markdown(rows: Iterable[list]) -> str:
+    """Return rows as a table, the first as its header."""
+    header, *rest = [[str(cell) for cell in row] for row in rows]
+    rule = ["---", *["--:"] * (len(header) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, rule, *rest))
+
+
+def written(page: str) -> str:
+    """Return the page with every table made anew."""
+    for name, rows in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        if page.count(begin) != 1 or page.count(end) != 1:
+            raise ValueError(f"{PAGE.name} must have one place for the table {name!r}")
+        before, _, rest = page.partition(begin)
+        page = before + begin + markdown(rows()) + end + rest.partition(end)[2]
+    return page
+
+
+def main() -> None:
+    """Rewrite the page."""
+    page = written(PAGE.read_text(encoding="utf-8"))
+    with files.replacing(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
