@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +37,9 @@ class Exercise:
         How far a number may lie from `right`, or from a wrong answer that has a hint.
     """
 
-    right: object
+    right: Any
     why: str
-    hints: tuple[tuple[object, str], ...]
+    hints: tuple[tuple[Any, str], ...]
     otherwise: str = ""
     tolerance: float = 0.0
 

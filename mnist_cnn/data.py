@@ -40,7 +40,7 @@ def checksum(*arrays: np.ndarray) -> str:
     """Return the SHA-256 of the arrays' bytes, one array after the other, as 64 hex digits."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,7 +87,7 @@ class Confusion(NamedTuple):
 
     label: int
     predicted: int
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
 
 
 def most_confused(confusion_matrix: np.ndarray, most: int = 5) -> list[Confusion]:
@@ -136,14 +135,10 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
         raise ValueError(f"correct must be from 0 to total (at least 1), not {correct} of {total}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    from scipy.stats import norm
+    from scipy.stats import binomtest
 
-    z = float(norm.ppf((1 + confidence) / 2))
-    share = correct / total
-    centre = share + z**2 / (2 * total)
-    half_width = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 class McNemar(NamedTuple):
@@ -175,7 +170,7 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNema
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
     percentages", Psychometrika 12 (1947).
     """
-    labels, first, second = map(np.asarray, (labels, first, second))
+    labels, first, second = np.asarray(labels), np.asarray(first), np.asarray(second)
     if labels.ndim != 1 or not labels.shape == first.shape == second.shape:
         raise ValueError(
             "labels, first and second must have the same shape (n,), "
@@ -195,7 +190,7 @@ class Reliability(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
     calibration_error: float
 
 

@@ -2,6 +2,7 @@
 
 import textwrap
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def _numbers(answer: object) -> np.ndarray | None:
         return np.asarray(np.inf)
 
 
-def _agree(given: str | np.ndarray, wanted: object, tolerance: float) -> bool:
+def _agree(given: str | np.ndarray, wanted: Any, tolerance: float) -> bool:
     if isinstance(given, str):
         return given == wanted
     if isinstance(wanted, Between):
@@ -75,7 +76,7 @@ def _agree(given: str | np.ndarray, wanted: object, tolerance: float) -> bool:
     return given.shape == wanted.shape and bool(np.all(np.abs(given - wanted) <= tolerance))
 
 
-def _misfit(given: str | np.ndarray | None, right: object, exercise: Exercise) -> str | None:
+def _misfit(given: Any, right: Any, exercise: Exercise) -> str | None:
     """Return what is wrong with the form of an answer, if anything is."""
     if isinstance(right, str):
         letters = sorted([right, *(wrong for wrong, _ in exercise.hints)])

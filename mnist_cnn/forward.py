@@ -113,7 +113,8 @@ def predict(
             case "MaxPooling2D":
                 values = max_pooling(values, layer["pool_size"][0])
             case "BatchNormalization":
-                values = batch_normalization(values, *(next(rest) for _ in range(4)))
+                gamma, beta, mean, variance = (next(rest) for _ in range(4))
+                values = batch_normalization(values, gamma, beta, mean, variance)
             case "Flatten":
                 values = values.reshape(len(values), -1)
             case "Dense":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def progress_bar() -> keras.callbacks.Callback:
         def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
             self.epoch = epoch
 
-        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
             self.done += 1
             now = time.monotonic()
             if now - self.shown < 0.25:
@@ -39,10 +40,11 @@ def progress_bar() -> keras.callbacks.Callback:
             share = self.done / (epochs * steps)
             seconds = now - self.started
             bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
+            # The first steps also wait for the network to be compiled: they foretell nothing.
+            left = f", {seconds / share - seconds:.0f} s to go" if self.done > 20 else ""
             self.show(
                 f"epoch {self.epoch + 1}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
-                f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s, "
-                f"{seconds / share - seconds:.0f} s to go"
+                f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s{left}"
             )
 
         def on_train_end(self, logs: dict | None = None) -> None:
@@ -51,7 +53,7 @@ def progress_bar() -> keras.callbacks.Callback:
     return ProgressBar()
 
 
-def _live_line():
+def _live_line() -> tuple[Callable[[str], None], Callable[[], None]]:
     """Return a function that shows a line over the last one, and one that wipes it."""
     handle = None
     if "ipykernel" in sys.modules:
