@@ -1,5 +1,6 @@
 """The reference networks: what their cards say is true, and NumPy computes what Keras does."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -109,7 +110,9 @@ def test_an_interrupted_write_leaves_the_earlier_network(copied, monkeypatch):
     assert {path: path.read_bytes() for path in copied.iterdir()} == before
 
 
-def test_training_gives_a_network_that_can_be_written(little_data, copied):
+def test_training_gives_a_network_that_can_be_written(little_data, copied, monkeypatch):
+    short = dataclasses.replace(recipes.RECIPES["article"], epochs=1)
+    monkeypatch.setitem(recipes.RECIPES, "article", short)
     network = reference.train("article", progress=False)
     reference.write(network, copied)
     again = networks.read("article")

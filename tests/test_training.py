@@ -15,7 +15,7 @@ SHORT_RUNS = """
 import dataclasses, hashlib
 from mnist_cnn import data, preprocess, recipes, training
 (images, labels), _ = data.load_mnist()
-x, y = preprocess.prepare(images[:512]), preprocess.one_hot(labels[:512])
+x, y = preprocess.prepare(images[:256]), preprocess.one_hot(labels[:256])
 for name in recipes.RECIPES:
     recipe = dataclasses.replace(recipes.RECIPES[name], epochs=1.5)
     network, history = training.train(recipe, x, y, seed=3, progress=False)
@@ -26,8 +26,8 @@ for name in recipes.RECIPES:
 
 @pytest.fixture(scope="module")
 def small(mnist):
-    """512 real digits as the network takes them."""
-    images, labels = (array[:512] for array in mnist[0])
+    """256 real digits as the network takes them."""
+    images, labels = (array[:256] for array in mnist[0])
     return preprocess.prepare(images), preprocess.one_hot(labels)
 
 
@@ -60,7 +60,7 @@ def test_train_is_the_articles_fit_bit_for_bit(small, keras):
 @pytest.mark.parametrize("variation", [{}, {"max_shift": 1}, {"max_rotation": 10}])
 def test_bytes_train_the_same_weights_as_floats(small, mnist, variation):
     floats, targets = small
-    bytes_ = preprocess.add_channel(mnist[0][0][:512])
+    bytes_ = preprocess.add_channel(mnist[0][0][:256])
     recipe = recipes.Recipe(epochs=2, batch_size=48, **variation)
     first, second = (training.train(recipe, x, targets, progress=False) for x in (floats, bytes_))
     assert first[1] == second[1]
@@ -68,7 +68,7 @@ def test_bytes_train_the_same_weights_as_floats(small, mnist, variation):
 
 
 def test_the_seed_changes_the_weights(small):
-    recipe = recipes.Recipe(epochs=1, batch_size=256)
+    recipe = recipes.Recipe(epochs=1, batch_size=128)
     first, second = (training.train(recipe, *small, seed=s, progress=False)[0] for s in (0, 1))
     assert not equal_weights(first, second)
 
@@ -82,8 +82,8 @@ def test_the_articles_recipe_is_the_articles():
 def test_held_out_data_is_measured_each_epoch(small):
     x, y = small
     recipe = recipes.Recipe(epochs=2, batch_size=128)
-    held_out = x[256:], y[256:]
-    _, history = training.train(recipe, x[:256], y[:256], validation_data=held_out, progress=False)
+    held_out = x[128:], y[128:]
+    _, history = training.train(recipe, x[:128], y[:128], validation_data=held_out, progress=False)
     assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
         ("accuracy", "loss", "val_accuracy", "val_loss"), 2
     )
@@ -190,7 +190,7 @@ def test_epochs_that_no_batch_size_divides(small, epochs):
     recipe = recipes.Recipe(epochs=epochs, batch_size=48, max_shift=1)
     network, history = training.train(recipe, *small, progress=False)
     whole, steps = math.ceil(epochs), float(network.optimizer.iterations.numpy())
-    assert steps == pytest.approx(epochs * 512 / 48, abs=whole)
+    assert steps == pytest.approx(epochs * 256 / 48, abs=whole)
     assert len(history["loss"]) == whole and np.all(np.isfinite(history["loss"]))
 
 
@@ -203,7 +203,7 @@ def test_our_loop_is_keras_fit_bit_for_bit(small, keras):
     history = network.fit(
         training.varied_batches(recipe, x, y, seed=0),
         epochs=2,
-        steps_per_epoch=8,
+        steps_per_epoch=4,
         shuffle=False,
         validation_data=(x, y),
         verbose=0,
@@ -244,7 +244,7 @@ def test_print_history_is_a_table(capsys):
 
 def test_the_bar_says_nothing_where_nobody_looks(small, keras, monkeypatch, capfd):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-    recipe = recipes.Recipe(epochs=1, batch_size=256)
+    recipe = recipes.Recipe(epochs=1, batch_size=128)
     training.train(recipe, *small)
     assert capfd.readouterr() == ("", "")
 
