@@ -1,7 +1,7 @@
-"""How long each section of a chapter takes: the table at the end of TEACHING.md.
+"""How long each section of a chapter takes: ``benchmarks/lesson_times.md``, for instructors.
 
-    python benchmarks/costs.py              measures the cells' seconds, about ten minutes
-    python -m mnist_cnn.course.lesson_times      counts the words, and rewrites the table
+    python benchmarks/costs.py                   measures the cells' seconds, about ten minutes
+    python -m mnist_cnn.course.lesson_times      counts the words, and writes the page
 
 Words are those of the prose, solutions left out.
 """
@@ -16,10 +16,17 @@ from mnist_cnn.course import editions
 from mnist_cnn.course.files import replacing
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "TEACHING.md"
+PAGE = ROOT / "benchmarks" / "lesson_times.md"
 COSTS = ROOT / "benchmarks" / "results" / "chapters.json"
-WORDS_A_MINUTE = 200
-BEGIN, END = "<!-- measured -->\n", "<!-- end of measured -->\n"
+WORDS_PER_MINUTE = 200
+HEAD = """# How long each section takes
+
+Prose at 200 words per minute, solutions left out; cells run on two cores of a server. Made by
+
+    python benchmarks/costs.py
+    python -m mnist_cnn.course.lesson_times
+
+"""
 
 
 def sections(notebook: nbformat.NotebookNode, seconds: list[float]) -> dict[str, list[float]]:
@@ -66,17 +73,15 @@ def table() -> str:
         rows |= {"**all**": [sum(column) for column in zip(*rows.values(), strict=True)]}
         for name, (words, spent) in rows.items():
             run = f"{spent:.0f}" if known else "–"
-            minutes = words / WORDS_A_MINUTE
+            minutes = words / WORDS_PER_MINUTE
             lines.append(f"| {path.stem[:2]} | {name} | {words:,} | {minutes:.1f} | {run} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Rewrite the table."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
+    """Write the page."""
     with replacing(PAGE) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+        temporary.write_text(HEAD + table(), encoding="utf-8")
     print(f"written: {PAGE}")
 
 
