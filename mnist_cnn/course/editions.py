@@ -1,7 +1,7 @@
 """The editions made from the one source: the student's without solutions, the instructor's whole.
 
-A cell tagged ``solution``, under a folded heading, is for instructors, and so are speaker notes: the text under
-``slideshow.notes`` in the metadata of the cell that is shown while they are spoken.
+A cell tagged ``solution``, under a folded heading, is for instructors, and so are speaker notes:
+the text under ``slideshow.notes`` in the metadata of the cell that is shown while they are spoken.
 """
 
 import copy
@@ -33,7 +33,9 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
             cell.metadata.pop("jp-MarkdownHeadingCollapsed", None)  # it folds what follows
         edition.cells.append(cell)
         if notes := cell.metadata.get("slideshow", {}).pop("notes", None):
-            edition.cells.append(notes_cell(f"{cell.id}-notes", notes))
+            # Folded: an instructor who projects the chapter does not give the answer away.
+            folded = f"<details><summary>For the instructor</summary>\n\n{notes}\n\n</details>"
+            edition.cells.append(notes_cell(f"{cell.id}-notes", folded))
     return edition
 
 
