@@ -24,10 +24,22 @@ def check(exercise: str, answer: object) -> None:
     ValueError
         If there is no exercise of that number.
     """
-    if not isinstance(exercise, str) or exercise not in EXERCISES:
-        shown = repr(exercise) if isinstance(exercise, str) else type(exercise).__name__
-        raise ValueError(f"exercise must be one of {', '.join(map(repr, EXERCISES))}, not {shown}")
-    print(textwrap.fill(f"{exercise}: {_verdict(EXERCISES[exercise], answer)}", 100))
+    print(textwrap.fill(f"{exercise}: {_verdict(_find(exercise), answer)}", 100))
+
+
+def is_right(exercise: str, answer: object) -> bool:
+    """Whether an answer is right, without a word: for those who give marks.
+
+    Parameters, errors: as `check`.
+    """
+    return _verdict(_find(exercise), answer).startswith("correct")
+
+
+def _find(exercise: str) -> Exercise:
+    if isinstance(exercise, str) and exercise in EXERCISES:
+        return EXERCISES[exercise]
+    shown = repr(exercise) if isinstance(exercise, str) else type(exercise).__name__
+    raise ValueError(f"exercise must be one of {', '.join(map(repr, EXERCISES))}, not {shown}")
 
 
 def _verdict(exercise: Exercise, answer: object) -> str:

@@ -39,6 +39,8 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
     return edition
 
 
+# What lies beside the chapters and belongs to them: pictures and measurements.
+NOT_NOTEBOOKS = shutil.ignore_patterns("*.ipynb", "*.py", ".*")
 EDITIONS = {"student": student, "instructor": instructor}
 
 
@@ -52,6 +54,13 @@ def notes_cell(identifier: str, notes: str) -> NotebookNode:
     return nbformat.v4.new_markdown_cell(
         notes, id=identifier, metadata={"slideshow": {"slide_type": "notes"}}
     )
+
+
+def chapters_of(source: Path) -> list[Path]:
+    """Return the chapters of a folder, or say that it holds none."""
+    if found := sorted(source.glob("*.ipynb")):
+        return found
+    raise ValueError(f"{source} holds no chapters: run this in the project's folder")
 
 
 def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iterator[Path]:
@@ -77,14 +86,10 @@ def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iter
     ValueError
         If `source` holds no chapters, or `out` is that folder or lies in it.
     """
-    chapters = sorted(source.glob("*.ipynb"))
-    if not chapters:
-        raise ValueError(f"{source} holds no chapters: run this in the project's folder")
+    chapters = chapters_of(source)
     if out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"an edition must not be written into its source, {source}")
-    shutil.copytree(
-        source, out, ignore=shutil.ignore_patterns("*.ipynb", "*.py", ".*"), dirs_exist_ok=True
-    )
+    shutil.copytree(source, out, ignore=NOT_NOTEBOOKS, dirs_exist_ok=True)
     for path in chapters:
         notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
         if strip:

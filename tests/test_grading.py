@@ -1,0 +1,159 @@
+"""Marks: nbgrader itself takes the course folder, and returned notebooks are judged without it."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from mnist_cnn import exercises
+from mnist_cnn.course import grading
+
+QUESTION = "### 03.{} · Count\n\n*{}, 5 minutes.* How many?"
+RIGHT = {"03.1": None, "03.2": None}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def right_answers():
+    for number in RIGHT:
+        right = exercises.EXERCISES[number].right
+        RIGHT[number] = right() if callable(right) else right
+
+
+def chapter(answers):
+    """Return a chapter of two exercises and a question in words, with these answers given."""
+    cells = [
+        new_markdown_cell("# A chapter"),
+        new_code_cell("from mnist_cnn.exercises import check"),
+    ]
+    for k, difficulty in ((1, "Easy"), (2, "Hard")):
+        number = f"03.{k}"
+        check = f'check("{number}", answer)'
+        solution = {"tags": ["solution"]}
+        cells += [
+            new_markdown_cell(QUESTION.format(k, difficulty)),
+            new_code_cell(
+                f"{answers.get(number, 'answer = ...')}\n\n{check}", metadata={"tags": ["exercise"]}
+            ),
+            new_markdown_cell("#### Solution", metadata=solution),
+            new_code_cell(f"answer = {RIGHT[number]!r}\n\n{check}", metadata=solution),
+        ]
+    cells += [
+        new_markdown_cell("### Explain\n\n*Medium, 5 minutes.* Why?"),
+        new_markdown_cell("#### Solution", metadata={"tags": ["solution"]}),
+        new_markdown_cell("Because of this.", metadata={"tags": ["solution"]}),
+    ]
+    return new_notebook(cells=cells)
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "notebooks"
+    (folder / "measured").mkdir(parents=True)
+    (folder / "measured" / "some.json").write_text("{}")
+    nbformat.write(chapter({}), folder / "03_lesson.ipynb")
+    return folder
+
+
+def test_points_follow_the_difficulty_and_no_solution_is_left_over(source):
+    edition = grading.nbgrader(nbformat.read(source / "03_lesson.ipynb", as_version=4))
+    nbformat.validate(edition)
+    graded = {
+        cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader
+        for cell in edition.cells
+        if "nbgrader" in cell.metadata
+    }
+    points = [cell["points"] for cell in graded.values() if cell["grade"]]
+    assert points == [1, 3, 2]
+    assert [*graded][:4] == ["answer-03-1", "check-03-1", "answer-03-2", "check-03-2"]
+    for cell in edition.cells:
+        if cell.source.startswith("answer"):
+            assert "BEGIN SOLUTION" in cell.source
+
+
+def nbgrader(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=folder,
+        env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stderr
+
+
+def test_nbgrader_releases_collects_and_marks(source, tmp_path):
+    pytest.importorskip("nbgrader")
+    course = tmp_path / "course"
+    assert len([*grading.write_course(source, course)]) == 1
+    assert (course / "source" / "03_lesson" / "measured" / "some.json").exists()
+    nbgrader(course, "generate_assignment", "03_lesson", "--create")
+    released = nbformat.read(course / "release" / "03_lesson" / "03_lesson.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in released.cells)
+    assert text.count("answer = ...") == 2 and 'check("03.1", answer)' in text
+    assert not {"HIDDEN", "is_right", "Because of this", "SOLUTION"} & set(text.split())
+    students = {"able": ("03.1", "03.2"), "half": ("03.1",), "silent": ()}
+    for name, solved in students.items():
+        handed_in = nbformat.from_dict(released)
+        for cell in handed_in.cells:
+            number = cell.metadata.get("nbgrader", {}).get("grade_id", "")[-4:].replace("-", ".")
+            if cell.source == "answer = ..." and number in solved:
+                cell.source = f"answer = {RIGHT[number]!r}"
+        folder = course / "submitted" / name / "03_lesson"
+        folder.mkdir(parents=True)
+        nbformat.write(handed_in, folder / "03_lesson.ipynb")
+    nbgrader(course, "autograde", "03_lesson", "--create")
+    nbgrader(course, "generate_feedback", "03_lesson")
+    nbgrader(course, "export", "--to", "marks.csv")
+    with open(course / "marks.csv", newline="", encoding="utf-8") as file:
+        marks = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert marks == {"able": 4, "half": 1, "silent": 0}  # of 6: two points are given by hand
+    assert (course / "feedback" / "half" / "03_lesson" / "03_lesson.html").exists()
+
+
+def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_row(source, tmp_path):
+    returned = tmp_path / "returned"
+    returned.mkdir()
+    right, wrong = f"answer = {RIGHT['03.1']!r}", "answer = -1"
+    handed_in = {
+        "ann": chapter({"03.1": right, "03.2": wrong}),
+        "bob": chapter({"03.1": "1 / 0"}),
+        "eve": chapter({"03.1": right, "03.2": "while True: pass"}),
+        "joe": chapter({"03.1": "import os; os._exit(1)"}),
+        "kim": new_notebook(cells=[new_code_cell("print('verdict on 03.1: right')")]),
+    }
+    for name, notebook in handed_in.items():
+        for cell in [*notebook.cells]:
+            if "solution" in cell.metadata.get("tags", []):
+                notebook.cells.remove(cell)
+        nbformat.write(notebook, returned / f"{name}.ipynb")
+    (returned / "liz.ipynb").write_text("{")
+    before = {path: path.read_bytes() for path in returned.iterdir()}
+    verdicts = [
+        verdict
+        for path in sorted(returned.iterdir())
+        for verdict in grading.grade(path, source, limit=3)
+    ]
+    assert [tuple(verdict) for verdict in verdicts] == [
+        ("ann", "03.1", "right"),
+        ("ann", "03.2", "wrong"),
+        ("bob", "03.1", "ZeroDivisionError"),
+        ("bob", "03.2", "not answered"),
+        ("eve", "03.1", "right"),
+        ("eve", "03.2", "took too long"),
+        ("joe", "03.1", "the kernel died"),
+        ("joe", "03.2", "the kernel died"),
+        ("kim", "", "no exercise"),
+        ("liz", "", "not a notebook"),
+    ]
+    assert {path: path.read_bytes() for path in returned.iterdir()} == before
+    grading.write_marks(verdicts, tmp_path / "marks.csv")
+    with open(tmp_path / "marks.csv", newline="", encoding="utf-8") as file:
+        assert [*csv.reader(file)][:2] == [
+            ["name", "exercise", "verdict"],
+            ["ann", "03.1", "right"],
+        ]
