@@ -5,7 +5,7 @@
 Every row changes one thing more. All of them train on the first 50,000 training images and are
 measured on the last 10,000: this is how the recipe was chosen, and the test set had no part in it.
 Long runs are done once, short ones with three seeds, in turns. Writes
-``notebooks/measured/build_up.json``, which chapter 04 shows.
+``notebooks/measured/build_up.json``, which chapter 08 shows.
 """
 
 import dataclasses
