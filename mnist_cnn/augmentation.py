@@ -36,6 +36,11 @@ def random_maps(
     -------
     (n, 2, 3) float32
         Affine maps: a pixel of the new image, (row, column, 1), to its place in the old one.
+
+    Examples
+    --------
+    >>> random_maps(np.random.default_rng(0), 64, max_rotation=10).shape
+    (64, 2, 3)
     """
     angle = np.radians(random.uniform(-max_rotation, max_rotation, n))
     scale = random.uniform(1 - max_zoom, 1 + max_zoom, n)
@@ -63,6 +68,14 @@ def warp(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     Returns
     -------
     (n, 28, 28, 1) float32
+
+    Examples
+    --------
+    >>> images = np.zeros((1, 28, 28, 1), dtype="float32")
+    >>> images[0, 10, 10] = 1
+    >>> one_pixel_down = np.array([[[1, 0, -1], [0, 1, 0]]], dtype="float32")
+    >>> np.argwhere(warp(images, one_pixel_down)[0, :, :, 0])
+    array([[11, 10]])
     """
     # A border of zeros, one row more below: a place on the border has neighbours too.
     padded = np.pad(images[..., 0], ((0, 0), (1, 2), (1, 1)))

@@ -25,6 +25,12 @@ def load_mnist() -> tuple[Arrays, Arrays]:
     RuntimeError
         If the file is missing or its arrays do not have the known SHA-256.
 
+    Examples
+    --------
+    >>> (x_train, y_train), (x_test, y_test) = load_mnist()
+    >>> x_train.shape, y_train[:3], len(x_test)
+    ((60000, 28, 28), array([5, 0, 4], dtype=uint8), 10000)
+
     References
     ----------
     Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits"; see

@@ -76,6 +76,12 @@ def find_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns
     -------
     (errors,) int64
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
+    >>> find_errors(np.array([0, 0, 0]), scores)
+    array([2, 1])
     """
     labels, scores = _check_scores(labels, scores)
     wrong = np.flatnonzero(scores.argmax(axis=1) != labels)
@@ -99,6 +105,11 @@ def most_confused(confusion_matrix: np.ndarray, most: int = 5) -> list[Confusion
         Rows are the true classes, columns the predicted ones, as scikit-learn makes it.
     most : int
         How many to return at most; entries of 0 are left out.
+
+    Examples
+    --------
+    >>> most_confused(np.array([[9, 1], [3, 8]]))
+    [Confusion(label=1, predicted=0, count=3), Confusion(label=0, predicted=1, count=1)]
     """
     mistakes = np.array(confusion_matrix)
     np.fill_diagonal(mistakes, 0)
@@ -125,6 +136,12 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     ------
     ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(9_894, 10_000)
+    >>> round(low, 4), round(high, 4)
+    (0.9872, 0.9912)
 
     References
     ----------
@@ -164,6 +181,12 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNema
     ------
     ValueError
         If the three do not have the same shape (n,).
+
+    Examples
+    --------
+    >>> labels, first, second = np.ones(9), np.ones(9), np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
+    >>> mcnemar(labels, first, second)
+    McNemar(only_first_correct=6, only_second_correct=0, p_value=0.03125)
 
     References
     ----------
@@ -210,6 +233,13 @@ def reliability_curve(labels: np.ndarray, scores: np.ndarray, bins: int = 10) ->
     Reliability
         Mean confidence, accuracy and count of each bin, and the expected calibration error: the
         mean distance between confidence and accuracy, weighted by the counts.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.8, 0.2], [0.1, 0.9]])
+    >>> curve = reliability_curve(np.array([0, 1, 1, 1]), scores, bins=1)
+    >>> curve.confidence, curve.accuracy, curve.count
+    (array([0.85]), array([0.75]), array([4]))
 
     References
     ----------

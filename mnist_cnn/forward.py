@@ -27,6 +27,13 @@ def convolution(
     Returns
     -------
     (n, height', width', filters)
+
+    Examples
+    --------
+    >>> image, kernel = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
+    >>> convolution(image, kernel, bias=0.5)[0, :, :, 0]
+    array([[4.5, 4.5],
+           [4.5, 4.5]])
     """
     size = len(kernel)
     if padding == "same":
@@ -43,7 +50,14 @@ def convolution(
 
 
 def max_pooling(maps: np.ndarray, size: int = 2) -> np.ndarray:
-    """Keep the largest number of each block of `size` × `size`; an incomplete block is dropped."""
+    """Keep the largest number of each block of `size` × `size`; an incomplete block is dropped.
+
+    Examples
+    --------
+    >>> max_pooling(np.arange(16).reshape(1, 4, 4, 1))[0, :, :, 0]
+    array([[ 5,  7],
+           [13, 15]])
+    """
     n, height, width, channels = maps.shape
     rows, columns = height // size, width // size
     whole = maps[:, : rows * size, : columns * size]
@@ -78,7 +92,13 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Turn each row into shares that sum to 1."""
+    """Turn each row into shares that sum to 1.
+
+    Examples
+    --------
+    >>> softmax(np.log([[1, 3, 6]])).round(3)
+    array([[0.1, 0.3, 0.6]])
+    """
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 

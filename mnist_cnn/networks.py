@@ -86,6 +86,12 @@ def load(name: str) -> tuple[keras.Model, History]:
         If there is no such network.
     RuntimeError
         If its files are missing or damaged.
+
+    Examples
+    --------
+    >>> model, history = load("article")
+    >>> model.count_params(), len(history["accuracy"])
+    (658378, 10)
     """
     network = read(name)
     model = training.build_network(recipes.RECIPES[name])
@@ -107,6 +113,12 @@ def load_held_out() -> tuple[History, np.ndarray]:
     ------
     RuntimeError
         If the files of the article's network are missing or damaged.
+
+    Examples
+    --------
+    >>> history, matrix = load_held_out()
+    >>> int(matrix.sum()), int(matrix.trace())
+    (10000, 9886)
     """
     held_out = read("article").card["held_out"]
     return held_out["history"], np.array(held_out["confusion_matrix"])
@@ -119,6 +131,13 @@ def read(name: str) -> Network:
     ------
     ValueError, RuntimeError
         As `load`.
+
+    Examples
+    --------
+    >>> from mnist_cnn import data, preprocess
+    >>> _, (images, labels) = data.load_mnist()
+    >>> read("best").predict(preprocess.prepare(images[:5])).argmax(axis=1)
+    array([7, 2, 1, 0, 4])
     """
     if name not in NAMES:
         raise ValueError(f"the reference networks are {', '.join(NAMES)}, not {name!r}")

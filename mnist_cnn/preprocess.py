@@ -22,6 +22,12 @@ def one_hot(labels: np.ndarray, classes: int = CLASSES) -> np.ndarray:
     ------
     ValueError
         If `labels` is not a 1-d array of integers in that range.
+
+    Examples
+    --------
+    >>> one_hot(np.array([2, 0]), classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
@@ -50,6 +56,11 @@ def add_channel(images: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If `images` does not have three axes.
+
+    Examples
+    --------
+    >>> add_channel(np.zeros((5, 28, 28))).shape
+    (5, 28, 28, 1)
     """
     if np.ndim(images) != 3:
         raise ValueError(f"images must have shape (n, height, width), not {np.shape(images)}")
@@ -71,6 +82,11 @@ def normalize(images: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If `images` is not uint8: floats may have been divided already.
+
+    Examples
+    --------
+    >>> normalize(np.array([0, 51, 255], dtype="uint8"))
+    array([0. , 0.2, 1. ], dtype=float32)
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -88,5 +104,11 @@ def prepare(images: np.ndarray) -> np.ndarray:
     Returns
     -------
     (n, height, width, 1) float32, 0 to 1
+
+    Examples
+    --------
+    >>> images = prepare(np.full((5, 28, 28), 255, dtype="uint8"))
+    >>> images.shape, images.dtype, images.max()
+    ((5, 28, 28, 1), dtype('float32'), np.float32(1.0))
     """
     return normalize(add_channel(images))
