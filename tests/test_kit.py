@@ -53,6 +53,8 @@ def test_the_folder(tmp_path, monkeypatch, capsys):
     assert "py -3.12 -m venv" in text and "windows, macos" in text and "{" not in text
     copied = {path.name for path in (tmp_path / "kit" / "notebooks").glob("*.ipynb")}
     assert copied == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    lessons = "".join(path.read_text() for path in (tmp_path / "kit").rglob("*.ipynb"))
+    assert '"solution"' not in lessons
     assert "INSTALL.txt" in capsys.readouterr().out
 
 

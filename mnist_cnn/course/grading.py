@@ -149,7 +149,7 @@ def grade(path: Path, support: Path, limit: int = 120) -> list[Verdict]:
         nbformat.validate(notebook)
     except Exception:  # a damaged file raises nearly anything
         return [Verdict(path.stem, "", "not a notebook")]
-    asked = {}
+    asked: dict[str, tuple[NotebookNode, NotebookNode]] = {}
     for place in reversed(range(len(notebook.cells))):
         cell = notebook.cells[place]
         if cell.cell_type == "code" and (found := CHECK.search(cell.source)):

@@ -1,6 +1,5 @@
 """A folder for a USB stick: what a room without internet needs."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from mnist_cnn.course import slides
+from mnist_cnn.course import editions, slides
 from mnist_cnn.course.files import replacing
 
 
@@ -96,17 +95,14 @@ def write(root: Path, out: Path, platforms: Sequence[str], python: str) -> None:
     libraries = slides.fetch(root / "build" / "libraries")
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         slides.write(path, out / "slides", libraries)
-    shutil.copytree(
-        root / "notebooks",
-        out / "notebooks",
-        ignore=shutil.ignore_patterns(".*"),
-        dirs_exist_ok=True,
-    )
+    # A class gets no solutions; the instructor's edition is made apart.
+    for _ in editions.write("student", root / "notebooks", out / "notebooks"):
+        pass
     wheels = out / "wheels"
     _pip("wheel", "--no-deps", "--wheel-dir", wheels, root)
     lock = (root / "requirements.lock").read_text(encoding="utf-8")
     for platform in platforms:
-        call = ["download", "--no-deps", "--only-binary=:all:", "--dest", wheels]
+        call: list[str | Path] = ["download", "--no-deps", "--only-binary=:all:", "--dest", wheels]
         call += ["--implementation", "cp", "--python-version", python]
         for tag in PLATFORMS[platform].tags:
             call += ["--platform", tag]

@@ -73,14 +73,15 @@ def execute(
     numbers = {cell.id: number for number, cell in enumerate(code_cells(notebook))}
 
     def report(cell: nbformat.NotebookNode, **_: object) -> None:
-        on_cell(numbers[cell.id], cell)
+        if on_cell:
+            on_cell(numbers[cell.id], cell)
 
     client = NotebookClient(
         notebook,
         kernel_manager_class=ThisPython,
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
-        on_cell_executed=report if on_cell else None,
+        on_cell_executed=report,
     )
     # What cells write to stderr is captured all the same; this is the kernel's own start-up noise.
     client.execute(stderr=subprocess.DEVNULL)
@@ -134,7 +135,7 @@ def update(path: Path, executed: nbformat.NotebookNode) -> list[Change]:
             if output.output_type == "execute_result":
                 output.execution_count = count
         for alt, (output, mime) in zip(alt_texts(cell), figures(cell.outputs), strict=False):
-            output.metadata.setdefault(mime, {})["alt"] = alt  # where every renderer finds it
+            output["metadata"].setdefault(mime, {})["alt"] = alt  # where every renderer finds it
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)

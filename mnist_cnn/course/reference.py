@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,7 +91,8 @@ def write(network: Network, folder: Path = FOLDER) -> None:
     path = folder / f"{network.card['name']}.npz"
     text = json.dumps(network.card, indent=1, ensure_ascii=False) + "\n"
     with replacing(path) as temporary:
-        np.savez(temporary, **{f"{i:02}": array for i, array in enumerate(network.weights)})
+        arrays: dict[str, Any] = {f"{i:02}": array for i, array in enumerate(network.weights)}
+        np.savez(temporary, **arrays)
     with replacing(path.with_suffix(".json")) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

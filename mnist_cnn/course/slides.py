@@ -103,11 +103,12 @@ def _at_first_heading(text: str) -> tuple[str, str]:
 
 def _pieces(cell: NotebookNode) -> list[NotebookNode]:
     """Return a code cell's source, printed outputs and figures as cells that say where they go."""
-    parts = [{"outputs": []}] if cell.metadata.slideshow.get("slide") != "output" else []
-    parts += [{"source": "", "outputs": [output]} for output in cell.outputs]
+    shown_parts: list[dict] = [{"source": "", "outputs": [output]} for output in cell.outputs]
+    if cell.metadata.slideshow.get("slide") != "output":
+        shown_parts.insert(0, {"outputs": []})
     slides: list[list[NotebookNode]] = [[]]
-    for number, part in enumerate(parts):
-        part = copy.deepcopy(NotebookNode(cell | part | {"id": f"{cell.id}-{number}"}))
+    for number, change in enumerate(shown_parts):
+        part = copy.deepcopy(NotebookNode(cell | change | {"id": f"{cell.id}-{number}"}))
         shown = slides[-1]
         after_code = bool(shown and shown[0].source)
         full = sum(map(_lines, [*shown, part])) > LINES
@@ -221,7 +222,7 @@ def fetch(cache: Path) -> dict[str, bytes]:
     RuntimeError
         If pip cannot bring a wheel, or brings another than the one meant.
     """
-    found = {}
+    found: dict[str, bytes] = {}
     for wheel, digest, folder, files in LIBRARIES:
         path = cache / wheel
         if not path.exists():
