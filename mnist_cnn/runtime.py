@@ -34,14 +34,15 @@ def load_tensorflow() -> ModuleType:
     module
         ``tensorflow``.
     """
-    with _stderr_silenced():
+    with stderr_silenced():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_logical_devices()
     return tensorflow
 
 
 @contextlib.contextmanager
-def _stderr_silenced() -> Iterator[None]:
+def stderr_silenced() -> Iterator[None]:
+    """Send file descriptor 2 elsewhere, for what C code writes to it."""
     stderr = os.dup(2)
     try:
         with open(os.devnull, "w") as devnull:

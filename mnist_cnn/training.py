@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +109,12 @@ def fit(
 
     linear = recipe.warmup is not None and recipe.decay == "linear"
     if linear or recipe.max_shift or recipe.warps or recipe.epochs != int(recipe.epochs):
-        return _fit_varied(network, recipe, images, targets, seed, callbacks, validation_data)
+        tensorflow = runtime.load_tensorflow()
+        spec = tensorflow.TensorSpec
+        batch = [spec((None, *model.INPUT_SHAPE)), spec((None, 10))]
+        step = tensorflow.function(lambda x, y: network.train_step((x, y)), input_signature=batch)
+        batches = varied_batches(recipe, images, targets, seed)
+        return follow(network, recipe, len(images), batches, step, callbacks, validation_data)
     if images.dtype == np.uint8:  # what `fit` need not convert it does not copy
         images = keras.ops.cast(images, "float32") / 255
     return network.fit(
@@ -123,28 +128,43 @@ def fit(
     ).history
 
 
-def _fit_varied(
+def follow(
     network: keras.Model,
     recipe: Recipe,
-    images: np.ndarray,
-    targets: np.ndarray,
-    seed: int,
+    images: int,
+    batches: Iterator,
+    step: Callable,
     callbacks: list[keras.callbacks.Callback],
-    validation_data: tuple[np.ndarray, np.ndarray] | None,
+    validation_data: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> History:
-    """Train on images that change from epoch to epoch, for parts of epochs too.
+    """Take the recipe's steps on batches that change from epoch to epoch, for parts of epochs too.
 
     A loop of our own, since ``fit`` takes such batches through tf.data, which takes 1.1 to 1.8
     times as long on two cores; and Keras has no schedule that warms up and then falls straight.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled.
+    recipe : Recipe
+    images : int
+        The training set's size.
+    batches : iterator without end
+        What `step` takes.
+    step : callable
+        Trains on a batch and returns the logs so far.
+    callbacks, validation_data
+        As ``fit`` has them.
+
+    Returns
+    -------
+    dict of str to list
+        As Keras's ``History.history``.
     """
     import keras
 
-    tensorflow = runtime.load_tensorflow()
-    batch = [tensorflow.TensorSpec((None, *model.INPUT_SHAPE)), tensorflow.TensorSpec((None, 10))]
-    step = tensorflow.function(lambda x, y: network.train_step((x, y)), input_signature=batch)
-    batches = varied_batches(recipe, images, targets, seed)
     epochs = math.ceil(recipe.epochs)  # equal parts, so that 1.2 epochs are shown as two
-    steps = math.ceil(max(1, round(recipe.epochs * len(images) / recipe.batch_size)) / epochs)
+    steps = math.ceil(max(1, round(recipe.epochs * images / recipe.batch_size)) / epochs)
     told = keras.callbacks.CallbackList(callbacks, True, model=network, epochs=epochs, steps=steps)
     linear = recipe.warmup is not None and recipe.decay == "linear"
     rates = linear_rates(recipe, epochs * steps) if linear else None
