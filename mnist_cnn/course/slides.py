@@ -24,6 +24,7 @@ import matplotlib
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from pygments.formatters import HtmlFormatter
 
 from mnist_cnn.course.editions import is_solution, notes_cell
@@ -103,7 +104,9 @@ def _at_first_heading(text: str) -> tuple[str, str]:
 
 def _pieces(cell: NotebookNode) -> list[NotebookNode]:
     """Return a code cell's source, printed outputs and figures as cells that say where they go."""
-    shown_parts: list[dict] = [{"source": "", "outputs": [output]} for output in cell.outputs]
+    shown_parts: list[dict] = [
+        {"source": "", "outputs": [_displayed(output)]} for output in cell.outputs
+    ]
     if cell.metadata.slideshow.get("slide") != "output":
         shown_parts.insert(0, {"outputs": []})
     slides: list[list[NotebookNode]] = [[]]
@@ -128,6 +131,13 @@ def _pieces(cell: NotebookNode) -> list[NotebookNode]:
     return [part for parts in slides for part in parts]
 
 
+def _displayed(output: NotebookNode) -> NotebookNode:
+    """Return what a cell ends with as if it had been displayed: nbconvert's base drops it."""
+    if output.output_type != "execute_result":
+        return output
+    return new_output("display_data", output.data, metadata=output.metadata)
+
+
 def _is_figure(part: NotebookNode) -> bool:
     kinds = {mime for output in part.outputs for mime in output.get("data", {})}
     return not kinds.isdisjoint({"image/png", "image/svg+xml"})
@@ -136,7 +146,8 @@ def _is_figure(part: NotebookNode) -> bool:
 def _text(part: NotebookNode) -> str:
     if part.outputs and not _is_figure(part):
         (output,) = part.outputs
-        return (output.get("text") or output.data.get("text/plain", "")).rstrip("\n")
+        text = output.get("text") or output.data.get("text/plain", "")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text).rstrip("\n")  # colours take no room
     return part.source
 
 
