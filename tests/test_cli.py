@@ -12,11 +12,12 @@ import time
 import nbformat
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from mnist_cnn import data, model, networks, runtime, training
-from mnist_cnn.course import machine, reference
+from mnist_cnn.course import machine, reading, reference
 from mnist_cnn.course.cli import main
+from mnist_cnn.course.files import project_root
 
 FIGURES = ["confusion.png", "errors.png", "history.png"]
 FILES = ["history.json", "metrics.json", "model.keras"]
@@ -113,13 +114,19 @@ def test_predict_does_the_others_after_a_bad_file(run, capsys):
     printed = capsys.readouterr()
     assert printed.err == "mnist-cnn: missing.png: No such file or directory\n"
     found = json.loads(printed.out)
-    assert [entry["file"] for entry in found] == files[:1] + files[2:]
-    assert all(list(entry) == ["file", "digit", "probability"] for entry in found)
-    assert all(0 < entry["probability"] <= 1 for entry in found)
-    assert sum(entry["file"] == f"{entry['digit']}.png" for entry in found) >= 3
+    assert [entry["file"] for entry in found] == files
+    assert found.pop(1) == {
+        "file": "missing.png",
+        "error": "missing.png: No such file or directory",
+    }
+    digits = [digit for entry in found for digit in entry["digits"]]
+    assert all(list(digit) == ["digit", "probability", "box", "line"] for digit in digits)
+    assert all(0 < digit["probability"] <= 1 and digit["line"] == 1 for digit in digits)
+    assert sum(e["file"] == f"{e['digits'][0]['digit']}.png" for e in found) >= 3
 
     assert main(["predict", "7.png", "--model", str(out)]) == 0
-    assert capsys.readouterr().out == f"7.png: 7, probability {found[0]['probability']:.3f}\n"
+    probability = digits[0]["probability"]
+    assert capsys.readouterr().out == f"7.png: 7, probability {probability:.3f}\n"
 
 
 def test_predict_reads_several_digits_from_left_to_right(run, capsys):
@@ -133,13 +140,91 @@ def test_predict_reads_several_digits_from_left_to_right(run, capsys):
     Image.fromarray(row).save("row.png")
     assert main(["predict", *single, "row.png", "--model", str(out), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [entry["file"] for entry in found] == single + ["row.png"] * 3
-    assert [entry["digit"] for entry in found[:3]] == [entry["digit"] for entry in found[3:]]
+    assert [entry["file"] for entry in found] == [*single, "row.png"]
+    *alone, row = [entry["digits"] for entry in found]
+    assert [digit["digit"] for digit in row] == [digits[0]["digit"] for digits in alone]
+    lefts = [digit["box"][0] for digit in row]
+    assert lefts[0] < 280 < lefts[1] < 560 < lefts[2] < 840
 
     assert main(["predict", "row.png", "--model", str(out)]) == 0
-    digits = " ".join(str(entry["digit"]) for entry in found[3:])
-    lowest = min(entry["probability"] for entry in found[3:])
+    digits = " ".join(str(digit["digit"]) for digit in row)
+    lowest = min(digit["probability"] for digit in row)
     assert capsys.readouterr().out == f"row.png: {digits}, lowest probability {lowest:.3f}\n"
+
+
+def draw_strokes(name, size=(90, 60), exif=None, ground=(255, 255, 255), ink=(0, 0, 0), **options):
+    """Save a picture of a 1 and a 7, 40 pixels high."""
+    picture = Image.new("RGBA" if len(ground) == 4 else "RGB", size, ground)
+    draw = ImageDraw.Draw(picture)
+    draw.line((20, 10, 20, 50), ink, 5)
+    draw.line((45, 12, 70, 12, 55, 50), ink, 5, joint="curve")
+    if exif:
+        picture = picture.transpose(Image.Transpose.ROTATE_90)  # lying, and its EXIF says so
+        options["exif"] = picture.getexif()
+        options["exif"][0x0112] = exif
+    picture.save(name, **options)
+
+
+def test_boxes_are_pixels_of_the_upright_picture(capsys):
+    draw_strokes("upright.png")
+    draw_strokes("lying.jpg", exif=6, quality=95)
+    assert main(["predict", "upright.png", "lying.jpg", "--json"]) == 0
+    upright, lying = (entry["digits"] for entry in json.loads(capsys.readouterr().out))
+    assert [digit["digit"] for digit in upright] == [1, 7]
+    assert upright[1]["box"] == pytest.approx([45, 10, 72, 51], abs=4)
+    for one, other in zip(upright, lying, strict=True):
+        assert (one["digit"], one["line"]) == (other["digit"], other["line"])
+        assert one["box"] == pytest.approx(other["box"], abs=2)
+
+
+def test_boxes_and_answers_are_drawn_beside_the_picture(tmp_path, capsys):
+    draw_strokes("a.png")
+    draw_strokes("a.bmp")
+    before = (tmp_path / "a.png").read_bytes()
+    for _ in range(2):  # the second time replaces the first
+        assert main(["predict", "a.png", "a.bmp", "--save-boxes", "."]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*boxes*")) == [
+        "a-boxes-2.png",
+        "a-boxes.png",
+    ]
+    assert (tmp_path / "a.png").read_bytes() == before
+    drawn = Image.open("a-boxes.png").convert("RGB")
+    assert drawn.size == (600, 400)  # enlarged, so that a small picture's answers can be read
+    orange = np.all(np.asarray(drawn) == (0xD5, 0x5E, 0), axis=2)
+    left, top, right, bottom = Image.fromarray(orange).getbbox()
+    assert left < 18 / 90 * 600 < 70 / 90 * 600 < right  # around both digits, the answers above
+    assert top < 60 < 50 / 60 * 400 < bottom < 380
+
+
+@pytest.mark.parametrize(
+    ("ground", "ink"),
+    [((0, 0, 0, 0), (255, 255, 255, 255)), ((255, 255, 255, 0), (0, 0, 0, 255))],
+    ids=["white on transparent", "black on transparent"],
+)
+def test_a_transparent_picture_is_drawn_on_what_shows_its_ink(ground, ink, tmp_path):
+    draw_strokes("clear.png", ground=ground, ink=ink)
+    digit = {"digit": 1, "probability": 0.9, "box": [18, 10, 23, 51], "line": 1}
+    path = reading.save_boxes("clear.png", [digit], tmp_path)
+    drawn = Image.open(path).convert("L")
+    assert abs(drawn.getpixel((137, 200)) - drawn.getpixel((580, 380))) == 255
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+def test_a_heic_photograph_gets_a_hint(name, tmp_path, capsys):
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    assert f"{name} is a HEIC photograph" in (error := refused(capsys, "predict", name))
+    assert "as JPEG" in error
+
+
+def test_predict_is_quick_and_loads_no_tensorflow():
+    draw_strokes("seven.png")
+    code = "import sys\nfrom mnist_cnn.course.cli import main\n"
+    code += "assert main(['predict', 'seven.png', '--json', '--save-boxes', '.']) == 0\n"
+    code += "assert not {'tensorflow', 'keras', 'matplotlib', 'sklearn'} & {*sys.modules}"
+    started = os.times().children_user
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.times().children_user - started < 2  # a second, and room for a loaded machine
 
 
 def test_predict_refuses_a_decompression_bomb(capsys):
@@ -170,7 +255,8 @@ def test_predict_tells_that_a_sigmoids_scores_are_not_probabilities(capsys):
         ("train --out file/out", "file"),
         ("evaluate missing.keras", "missing.keras is missing"),
         ("evaluate file", "file is not a readable Keras model"),
-        ("evaluate folder", "model.keras is missing: mnist-cnn train makes a model"),
+        ("evaluate folder", "folder is a folder without model.keras"),
+        ("predict 7.png --model missing.keras", "missing.keras is missing: give a .keras"),
         ("networks worst", "recipe must be one of"),
         ("predict", "required: IMAGE"),
         ("notebooks", "holds no chapters"),
@@ -220,6 +306,21 @@ def test_notebooks_executes_into_build(project, name, capsys):
     assert [cell.outputs[0].text for cell in executed.cells] == ["2\n", "two\n"]
     assert (project / "notebooks" / "01_sum.ipynb").read_bytes() == before
     assert "2 code cells run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["elsewhere", "project/build/student"])
+def test_notebooks_finds_the_chapters_of_a_student_edition(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "project" / "notebooks").mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").touch()
+    (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    cells = [nbformat.v4.new_code_cell("print('student')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), "05_evaluation.ipynb")
+    assert main(["notebooks", "05"]) == 0
+    build = project_root() / "build" / "notebooks"
+    executed = nbformat.read(build / "05_evaluation.ipynb", 4)
+    assert executed.cells[0].outputs[0].text == "student\n"
+    assert str(build) in capsys.readouterr().out
 
 
 def test_notebooks_updates_and_goes_on_after_a_fault(project, capsys):

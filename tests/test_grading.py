@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mnist_cnn import exercises
-from mnist_cnn.course import grading
+from mnist_cnn.course import cli, grading
 
 QUESTION = "### 03.{} · Count\n\n*{}, 5 minutes.* How many?"
 RIGHT = {"03.1": None, "03.2": None}
@@ -157,3 +157,17 @@ def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_row(source, t
             ["name", "exercise", "verdict"],
             ["ann", "03.1", "right"],
         ]
+
+
+def test_the_commands(source, tmp_path, monkeypatch, capsys):
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["edition", "nbgrader", "course"]) == 0
+    assert (tmp_path / "course" / "nbgrader_config.py").exists()
+    (tmp_path / "returned").mkdir()
+    assert cli.main(["grade", "returned"]) == 2
+    assert "returned holds no notebooks" in capsys.readouterr().err
+    (tmp_path / "returned" / "liz.ipynb").write_text("{")
+    assert cli.main(["grade", "returned"]) == 0
+    marks = (tmp_path / "returned" / "marks.csv").read_text().splitlines()
+    assert marks == ["name,exercise,verdict", "liz,,not a notebook"]

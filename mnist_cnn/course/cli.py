@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-import numpy as np
-
-from mnist_cnn import data, networks, preprocess, recipes, runtime, training
-from mnist_cnn.course import machine, reference
-from mnist_cnn.course.files import project_root, replacing
-from mnist_cnn.progress import History
-
-if TYPE_CHECKING:
-    import keras
-    from matplotlib.figure import Figure
+from mnist_cnn import data, networks, preprocess, recipes, training
+from mnist_cnn.course import machine, models, reading, reference, results, workers
+from mnist_cnn.course.files import chapters_folder, find_chapters, project_root, replacing
 
 DEFAULT_MODEL = "default: the reference network 'best'"
 
@@ -76,10 +69,18 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", nargs="?", type=Path, metavar="MODEL", help=DEFAULT_MODEL)
     evaluate.set_defaults(run=_evaluate)
 
-    predict = commands.add_parser("predict", help="read the digit in each picture")
+    predict = commands.add_parser("predict", help="read the digits in each picture")
     predict.add_argument("images", nargs="+", metavar="IMAGE")
     predict.add_argument("--model", type=Path, metavar="PATH", help=DEFAULT_MODEL)
-    predict.add_argument("--json", action="store_true", help="a list of file, digit, probability")
+    predict.add_argument(
+        "--json",
+        action="store_true",
+        help="a list: per picture its file and digits, per digit the digit, its probability, "
+        "box (left, top, right, bottom in pixels) and line; or the error",
+    )
+    predict.add_argument(
+        "--save-boxes", type=Path, metavar="DIR", help="save each picture with the answers drawn"
+    )
     predict.set_defaults(run=_predict)
 
     reference = commands.add_parser("networks", help="train the reference networks anew, compare")
@@ -92,16 +93,34 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument("--update", action="store_true", help="rewrite the recorded outputs")
     notebooks.set_defaults(run=_notebooks)
 
-    edition = commands.add_parser("edition", help="the chapters without or with solutions shown")
-    edition.add_argument("edition", choices=("student", "instructor"))
+    lab = commands.add_parser("lab", help="open a copy of the chapters, to work in, in JupyterLab")
+    lab.add_argument("folder", nargs="?", type=Path, default=Path("mnist-notebooks"))
+    lab.set_defaults(run=_lab)
+
+    edition = commands.add_parser("edition", help="the chapters for students, teachers, nbgrader")
+    edition.add_argument("edition", choices=("student", "instructor", "nbgrader"))
     edition.add_argument("out", type=Path, metavar="OUT")
     edition.add_argument("--strip", action="store_true", help="leave the recorded outputs out")
     edition.set_defaults(run=_edition)
+
+    grade = commands.add_parser("grade", help="run returned notebooks, and judge their exercises")
+    grade.add_argument("folder", type=Path, metavar="FOLDER")
+    grade.add_argument("--out", type=Path, metavar="FILE", help="default: FOLDER/marks.csv")
+    grade.add_argument("--limit", type=int, default=300, metavar="SECONDS", help="for one cell")
+    grade.set_defaults(run=_grade)
 
     slides = commands.add_parser("slides", help="a chapter's slides as one file for a browser")
     slides.add_argument("names", nargs="*", metavar="NAME", help="03, 03_conv_pool_model, path")
     slides.add_argument("--out", type=Path, metavar="DIR", help="default: build/slides")
     slides.set_defaults(run=_slides)
+
+    site = commands.add_parser("site", help="chapters, slides and playground as a folder of pages")
+    site.add_argument("--out", type=Path, metavar="DIR", help="default: build/site")
+    site.set_defaults(run=_site)
+
+    playground = commands.add_parser("playground", help="draw a digit, see every step: one page")
+    playground.add_argument("--out", type=Path, metavar="FILE", help="build/playground.html")
+    playground.set_defaults(run=_playground)
 
     kit = commands.add_parser("kit", help="a folder that installs all of it without internet")
     kit.add_argument("out", type=Path, metavar="OUT")
@@ -125,19 +144,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(error: Exception | str, about: str = "") -> None:
+def _complain(error: Exception | str, about: str = "") -> str:
     if isinstance(error, OSError) and error.strerror:
         about, error = about or error.filename, error.strerror
     message = " ".join(str(error).split())
     if about and about not in message:
         message = f"{about}: {message}"
     print(f"mnist-cnn: {message}", file=sys.stderr)
+    return message
 
 
 def _train(arguments: argparse.Namespace) -> int:
     recipe = recipes.get_recipe(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    task = workers.read_task()  # of several, where TF_CONFIG names them
     out = arguments.out or project_root() / "artifacts" / "mnist-cnn"
     out.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=out).close()  # better refused now than after minutes of training
@@ -150,60 +171,35 @@ def _train(arguments: argparse.Namespace) -> int:
     )
     started = time.perf_counter()
     targets = preprocess.one_hot(y_train)
-    network, history = training.train(recipe, x_train, targets, seed=arguments.seed)
+    if task:
+        network, history = workers.train(recipe, task, x_train, targets, seed=arguments.seed)
+    else:
+        network, history = training.train(recipe, x_train, targets, seed=arguments.seed)
+    if task and task.number > 0:
+        print("trained; worker 0 measures and writes the files")
+        return 0
     seconds = time.perf_counter() - started
     print(f"trained in {seconds:.0f} s; testing on {len(x_test):,} other digits ...", flush=True)
-    train_probabilities = _probabilities(network, x_train)
-    probabilities = _probabilities(network, x_test)
-    true_class = probabilities[np.arange(len(y_test)), y_test]
+    measures, probabilities = results.measure(network, (x_train, y_train), (x_test, y_test))
     metrics = {
         "recipe": arguments.recipe,
         "seed": arguments.seed,
         "epochs": recipe.epochs,
         "train_seconds": round(seconds, 1),
-        "train_accuracy": float(np.mean(train_probabilities.argmax(axis=1) == y_train)),
-        "test_accuracy": float(np.mean(probabilities.argmax(axis=1) == y_test)),
-        "test_loss": float(-np.log(np.maximum(true_class, 1e-7)).mean()),
-        "parameters": network.count_params(),
+        **measures,
         "versions": machine.versions(),
     }
-    figures = _figures(history, x_test, y_test, probabilities)
-    with replacing(out / "model.keras") as temporary:
-        network.save(temporary)
-    for name, figure in figures.items():
-        with replacing(out / name) as temporary:
-            figure.savefig(temporary, dpi=150)
-    for name, content in (("history.json", history), ("metrics.json", metrics)):
-        with replacing(out / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    figures = results.draw(history, x_test, y_test, probabilities)
+    names = results.save(out, network, history, metrics, figures)
     print(
         f"\ntest accuracy {metrics['test_accuracy']:.4f}, "
         f"training accuracy {metrics['train_accuracy']:.4f}, "
         f"{metrics['parameters']:,} parameters\n\n{out}"
     )
-    for name in ("model.keras", "history.json", "metrics.json", *figures):
+    for name in names:
         print(f"  {name}")
-    print(f"\nopen next: {out / 'errors.png'}, then the first chapter: jupyter lab notebooks")
+    print(f"\nopen next: {out / 'errors.png'}, then the chapters: mnist-cnn lab")
     return 0
-
-
-def _figures(
-    history: History, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
-) -> dict[str, Figure]:
-    from sklearn.metrics import confusion_matrix
-
-    from mnist_cnn import plots
-
-    predicted = probabilities.argmax(axis=1)
-    worst = probabilities[np.arange(len(labels)), labels].argsort()[:30]
-    titles = [f"{labels[i]} → {predicted[i]}" for i in worst]
-    return {
-        "history.png": plots.history_panels(history),
-        "confusion.png": plots.confusion_heatmap(confusion_matrix(labels, predicted)),
-        "errors.png": plots.digit_grid(
-            images[worst], titles, title="Read worst: the true digit, then the network's"
-        ),
-    }
 
 
 def _networks(arguments: argparse.Namespace) -> int:
@@ -222,90 +218,47 @@ def _networks(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _load_model(path: Path) -> keras.Model:
-    if path.is_dir():
-        path = path / "model.keras"
-    if not path.exists():
-        raise ValueError(f"{path} is missing: mnist-cnn train makes a model")
-    runtime.load_tensorflow()
-    import keras
-
-    try:
-        network = keras.saving.load_model(path, compile=False)
-        shapes = network.input_shape[1:], network.output_shape[1:]
-    except Exception as error:  # Keras raises whatever its parts raise
-        raise ValueError(f"{path} is not a readable Keras model") from error
-    if shapes != ((28, 28, 1), (10,)):
-        raise ValueError(f"{path} must take (28, 28, 1) and give (10,), not {shapes}")
-    return network
-
-
-def _probabilities(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return scores that sum to 1.
-
-    A softmax's are left as they are. A sigmoid's are divided by their sum, as Keras's categorical
-    cross-entropy does in training.
-    """
-    from mnist_cnn import evaluation
-
-    scores = evaluation.predict_scores(network, images)
-    return scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-7)
-
-
 def _evaluate(arguments: argparse.Namespace) -> int:
-    network = _load_model(arguments.model) if arguments.model else networks.load("best")[0]
-    from sklearn.metrics import confusion_matrix
-
-    from mnist_cnn import evaluation
-
+    network = models.load(arguments.model) if arguments.model else networks.load("best")[0]
+    reader = models.reader(network)
     _, (images, labels) = data.load_mnist()
-    predicted = _probabilities(network, preprocess.prepare(images)).argmax(axis=1)
-    correct = int(np.sum(predicted == labels))
-    low, high = evaluation.wilson_interval(correct, len(labels))
-    print(f"accuracy {correct / len(labels):.4f} ({correct:,} of {len(labels):,} test digits)")
-    print(f"95 % interval {low:.4f} to {high:.4f}")
-    print("\nrows: true digit; columns: predicted digit")
-    print("   " + "".join(f"{digit:6d}" for digit in range(10)))
-    for digit, row in enumerate(confusion_matrix(labels, predicted, labels=range(10))):
-        print(f"{digit:3d}" + "".join(f"{count:6d}" for count in row))
+    predicted = reader.probabilities(preprocess.prepare(images)).argmax(axis=1)
+    print(results.accuracy(labels, predicted))
+    if reader.note:
+        print(f"{arguments.model}: {reader.note}")
+    print(f"\n{results.confusion_table(labels, predicted)}")
     return 0
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from mnist_cnn.pictures import digits_from_image
-
     if arguments.model:
-        network = _load_model(arguments.model)
-        sigmoid = network.layers[-1].activation.__name__ == "sigmoid"
-        read = functools.partial(_probabilities, network)
-    else:  # a softmax, computed with NumPy: TensorFlow would take seconds to load
-        sigmoid, read = False, networks.read("best").predict
-    found, code = [], 0
+        reader = models.reader(models.load(arguments.model))
+    else:
+        reader = models.Reader(reading.best())
+    found: list[dict] = []
+    drawn: set[Path] = set()
     for file in arguments.images:
         try:
-            probabilities = read(digits_from_image(file)[1])
+            digits = reading.read(file, reader.probabilities)
+            if arguments.save_boxes:
+                drawn.add(reading.save_boxes(file, digits, arguments.save_boxes, drawn))
         except (OSError, ValueError) as error:
-            _complain(error, file)
-            code = 2
+            found.append({"file": file, "error": _complain(error, file)})
             continue
-        digits, highest = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
-        pairs = zip(digits, highest, strict=True)
-        found += [{"file": file, "digit": digit, "probability": p} for digit, p in pairs]
+        found.append({"file": file, "digits": digits})
         if not arguments.json:
-            lowest = "lowest probability" if len(digits) > 1 else "probability"
-            print(f"{file}: {' '.join(map(str, digits))}, {lowest} {min(highest):.3f}", flush=True)
+            print(reading.sentence(file, digits), flush=True)
     if arguments.json:
         print(json.dumps(found, indent=1))
-    elif found and sigmoid:
-        print("(a sigmoid's scores are not probabilities: here they are divided by their sum)")
-    return code
+    if reader.note:
+        print(f"{arguments.model}: {reader.note}", file=sys.stderr if arguments.json else None)
+    return 2 if any("error" in entry for entry in found) else 0
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    root = project_root()
-    build = root / "build" / "notebooks"
+    build = project_root() / "build" / "notebooks"
     code = 0
-    for path in _find_chapters(root / "notebooks", arguments.names):
+    for path in find_chapters(arguments.names):
         try:
             _run_chapter(path, build / path.name, arguments)
         except (OSError, ValueError, RuntimeError) as error:
@@ -344,28 +297,45 @@ def _run_chapter(path: Path, copy: Path, arguments: argparse.Namespace) -> None:
                 print(f"    {mark} {line}")
 
 
-def _find_chapters(folder: Path, names: list[str]) -> list[Path]:
-    chapters = sorted(folder.glob("*.ipynb"))
-    if not chapters and not names:
-        raise ValueError(f"{folder} holds no chapters: run this in the project's folder")
-    found = []
-    for name in names:
-        named = [p for p in chapters if name in (p.stem, p.stem.partition("_")[0])]
-        if name.endswith(".ipynb") and Path(name).is_file():
-            named = [Path(name)]
-        if not named:
-            known = ", ".join(p.stem for p in chapters) or "none"
-            raise ValueError(f"no chapter is called {name}; {folder} holds: {known}")
-        found += named
-    return found or chapters
-
-
 def _edition(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course import editions, grading
+
+    source, out = chapters_folder(), arguments.out
+    if arguments.edition == "nbgrader":
+        written = grading.write_course(source, out)
+    else:
+        written = editions.write(arguments.edition, source, out, strip=arguments.strip)
+    for path in written:
+        print(path)
+    return 0
+
+
+def _lab(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import editions
 
-    source = project_root() / "notebooks"
-    for path in editions.write(arguments.edition, source, arguments.out, strip=arguments.strip):
-        print(path)
+    folder = arguments.folder
+    if not any(folder.glob("*.ipynb")):
+        for _ in editions.write("student", chapters_folder(), folder):
+            pass
+    print(f"{folder.resolve()}: your own copy; end JupyterLab with Ctrl-C", flush=True)
+    return subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)]).returncode
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course import grading
+
+    returned = sorted(arguments.folder.glob("*.ipynb"))
+    if not returned:
+        raise ValueError(f"{arguments.folder} holds no notebooks")
+    verdicts = []
+    for path in returned:
+        rows = grading.grade(path, chapters_folder(), arguments.limit)
+        right = sum(row.verdict == "right" for row in rows)
+        print(f"{path.name}: {right} of {len(rows)} right", flush=True)
+        verdicts += rows
+    out = arguments.out or arguments.folder / "marks.csv"
+    grading.write_marks(verdicts, out)
+    print(out)
     return 0
 
 
@@ -373,10 +343,26 @@ def _slides(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import slides
 
     root = project_root()
-    chapters = _find_chapters(root / "notebooks", arguments.names)
+    chapters = find_chapters(arguments.names)
     libraries = slides.fetch(root / "build" / "libraries")
     for path in chapters:
         print(slides.write(path, arguments.out or root / "build" / "slides", libraries), flush=True)
+    return 0
+
+
+def _site(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course import site
+
+    out = arguments.out or project_root() / "build" / "site"
+    sys.stderr.write(site.build(project_root(), out))
+    print(f"{out}: open index.html, from a file or a server")
+    return 0
+
+
+def _playground(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course import playground
+
+    print(playground.write(arguments.out or project_root() / "build" / "playground.html"))
     return 0
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -17,6 +17,46 @@ def project_root() -> Path:
         if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
             return folder
     return here
+
+
+def chapters_folder() -> Path:
+    """Return where the chapters are: here (a student edition), in the project, in the wheel."""
+    here, packaged = Path.cwd(), Path(__file__).parent / "chapters"
+    if any(here.glob("[0-9][0-9]_*.ipynb")):
+        return here
+    project = project_root() / "notebooks"
+    return packaged if packaged.is_dir() and not project.is_dir() else project
+
+
+def find_chapters(names: Sequence[str] = ()) -> list[Path]:
+    """Return chapters of `chapters_folder`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        "03", "03_conv_pool_model" or the path of a notebook; none are all chapters.
+
+    Raises
+    ------
+    ValueError
+        If there are no chapters, or none of that name.
+    """
+    folder = chapters_folder()
+    chapters = sorted(folder.glob("*.ipynb"))
+    if not chapters and not names:
+        raise ValueError(
+            f"{Path.cwd()} holds no chapters: run this in the project's folder or beside them"
+        )
+    found = []
+    for name in names:
+        named = [p for p in chapters if name in (p.stem, p.stem.partition("_")[0])]
+        if name.endswith(".ipynb") and Path(name).is_file():
+            named = [Path(name)]
+        if not named:
+            known = ", ".join(p.stem for p in chapters) or "no chapters"
+            raise ValueError(f"no chapter is called {name}; {folder} holds {known}")
+        found += named
+    return found or chapters
 
 
 @contextlib.contextmanager

@@ -110,4 +110,6 @@ def train(
             f"worker {task.number} of {task.workers} stops: another worker is gone, or the network "
             "between them; nothing was written"
         ) from error
-    return network, {name: [float(v) for v in values] for name, values in history.items()}
+    single = training.build_network(recipe)  # of this process alone, whatever becomes of the others
+    single.set_weights(network.get_weights())
+    return single, {name: [float(v) for v in values] for name, values in history.items()}
