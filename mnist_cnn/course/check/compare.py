@@ -1,6 +1,7 @@
 """The rules by which a new output equals the recorded one: words, numbers, figures, alt texts.
 
-Shared by the pytest plugin and by ``notebooks.update``; ``tests/README.md`` explains the rules.
+Functions of cells and outputs as nbformat 4 has them, without a kernel: the pytest plugin asks them
+about a run, a recorder before it writes. ``README.md`` in this folder explains the rules.
 """
 
 import base64
@@ -10,22 +11,54 @@ import itertools
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-# Digits inside words (conv2d_1, 3x3, 0x7f, 3.15.1) are words; 60,000 and 1e-05 are numbers.
+# A figure, its alt text and all else come as nbformat's dictionaries.
+Node = dict[str, Any]
+
 NUMBER = re.compile(
-    r"(?<![\w.])[-+−]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)"
+    r"""(?<![\w.])                              # conv2d_1, 3x3, 0x7f and 3.15.1 are words
+    (?: (?: (?<![\[({]) | (?![-+−]?\d[\d,.]*+[\])}]) )     # (1,100) is a pair,
+        (?<!\d,) [-+−]?\d{1,3}(?:,\d{3})+(?:\.\d*)? (?!,?\d) # 60,000 is one number,
+      | [-+−]? (?: \d+\.?\d* | \.\d+ ) )
+    (?: [eE][-+]?\d+ )?                         # 1e-05 too, and 206ms is one with its unit
+    (?: (?= (?: [nuµμm]?s | min | h | [kMGT]?i?B | [kMG]?Hz | it | px | pt )\b ) | (?!\w|\.\d) )
+    """,
+    re.VERBOSE,
 )
 MARKER = re.compile(r"#\s*(NBVAL_\w+|PYTEST_VALIDATE_IGNORE_OUTPUT)")
-PLAIN_TAGS = ("exercise", "solution")
 # The largest value that a tag may take: beyond it nothing would be checked.
 TAG_LIMITS = {"approx-abs": math.inf, "approx-rel": 1.0}
+RAISES = "raises-exception"
 FIGURE_RMS, TILE, TILE_FACTOR = 2.0, 16, 4
 SVG = "image/svg+xml"
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+CELL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
+# Random names: those that pandas' Styler and plotly give to parts of a page, a widget's model.
+RANDOM_NAME = re.compile(
+    r"""(?:\bid=["']?[\w-]*?|"model_id":\ ")
+    (T_[0-9a-f]{5} | [0-9a-f]{32} | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a course demands of every notebook.
+
+    Strict means: an alt text for each figure, nothing on stderr, and no tag that is unknown here
+    and not among `tags`.
+    """
+
+    strict: bool = False
+    tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -38,25 +71,26 @@ class Tolerance:
     approx_abs: float = 0.0
     approx_rel: float = 0.0
     figure_rms: float = FIGURE_RMS
+    varies: tuple[str, ...] = ()
 
     @classmethod
     def from_tags(cls, tags: Iterable[str]) -> "Tolerance":
-        """Read ``approx-abs=…`` and ``approx-rel=…``; ValueError if a tag is unknown."""
-        values = {}
+        """Read ``approx-abs=…``, ``approx-rel=…``, ``varies=…``; ValueError if one is wrong."""
+        numbers, patterns = {}, []
         for tag in tags:
             name, _, value = tag.partition("=")
-            if tag in PLAIN_TAGS:
-                continue
             try:
-                if not 0 < float(value) <= TAG_LIMITS[name] or float(value) == math.inf:
-                    raise ValueError
-            except (KeyError, ValueError):
-                limits = ", ".join(f"{n}=… (at most {v:g})" for n, v in TAG_LIMITS.items())
-                raise ValueError(
-                    f"tag {tag!r} is not allowed; allowed: {', '.join(PLAIN_TAGS)}, {limits}"
-                ) from None
-            values[name.replace("-", "_")] = float(value)
-        return cls(**values)
+                if name == "varies":
+                    if re.search(value, ""):
+                        raise ValueError("the pattern matches an empty text")
+                    patterns.append(value)
+                elif name in TAG_LIMITS:
+                    number = numbers[name.replace("-", "_")] = float(value)
+                    if not 0 < number <= TAG_LIMITS[name] or number == math.inf:
+                        raise ValueError(f"more than 0, at most {TAG_LIMITS[name]:g}")
+            except (ValueError, re.error) as error:
+                raise ValueError(f"tag {tag!r} is not allowed: {error}") from None
+        return cls(varies=tuple(patterns), **numbers)
 
 
 EXACT = Tolerance(figure_rms=0.0)
@@ -73,7 +107,11 @@ class Difference:
 
 
 def split_numbers(text: str) -> tuple[list[str], list[float]]:
-    """Return the words around the numbers, blanks collapsed, and the numbers."""
+    """Return the words around the numbers, blanks collapsed, and the numbers.
+
+    >>> split_numbers("epoch  3: 1,200 images of (28,28), 5ms")
+    (['epoch', ':', 'images of (', ',', '),', 'ms'], [3.0, 1200.0, 28.0, 28.0, 5.0])
+    """
     words = [" ".join(re.split("[ \t]+", piece)).strip(" ") for piece in NUMBER.split(text)]
     return words, [float(n.replace(",", "").replace("−", "-")) for n in NUMBER.findall(text)]
 
@@ -91,7 +129,9 @@ def line_distance(expected: str | None, got: str | None, tolerance: Tolerance) -
     for number, new in zip(numbers, new_numbers, strict=True):
         limit = tolerance.approx_abs + tolerance.approx_rel * abs(number)
         if number != new or math.isinf(number):
-            ratio = abs(number - new) / limit if limit else math.inf
+            # 99.14 - 99.13 is 0.01 and a rounding error, which must not decide.
+            gap = abs(number - new) - sys.float_info.epsilon * (abs(number) + abs(new))
+            ratio = gap / limit if limit else math.inf
             distance = max(distance, math.inf if math.isnan(ratio) else ratio)
     return distance
 
@@ -102,6 +142,8 @@ def figure_distance(expected: bytes, got: bytes) -> float:
     It is the root mean square over all pixels, or a quarter of that over the worst tile of
     16 by 16 pixels if that is more: a changed word must not drown in a large white canvas.
     """
+    if expected == got:
+        return 0.0
     old, new = (_pixels(png) for png in (expected, got))
     if old.shape != new.shape:
         return math.inf
@@ -114,35 +156,85 @@ def figure_distance(expected: bytes, got: bytes) -> float:
 
 def _pixels(png: bytes) -> np.ndarray:
     image = Image.open(io.BytesIO(png)).convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return np.asarray(Image.alpha_composite(white, image).convert("RGB"), dtype=float)
+    canvas = Image.new("RGB", image.size, "white")
+    canvas.paste(image, mask=image)
+    return np.asarray(canvas, dtype="float32")
 
 
-def normalise(outputs: Iterable[dict]) -> list[dict]:
-    """Drop emptied display handles and merge consecutive pieces of one stream."""
-    kept: list[dict] = []
-    for output in copy.deepcopy(list(outputs)):
-        if output["output_type"] == "display_data" and not any(output["data"].values()):
-            continue
-        if kept and output["output_type"] == "stream" and _kind(kept[-1]) == output["name"]:
-            kept[-1]["text"] += output["text"]
-        else:
-            kept.append(output)
+def normalise(outputs: Iterable[Node]) -> list[Node]:
+    """Drop emptied display handles; join the pieces of each stream, stdout before stderr."""
+    kept: list[Node] = []
+    shown = [
+        output
+        for output in copy.deepcopy(list(outputs))
+        if output["output_type"] != "display_data" or any(output["data"].values())
+    ]
+    for streams, group in itertools.groupby(
+        shown, lambda output: output["output_type"] == "stream"
+    ):
+        pieces = list(group)
+        for name in ("stdout", "stderr") if streams else ():
+            if same := [piece for piece in pieces if piece["name"] == name]:
+                same[0]["text"] = "".join(piece["text"] for piece in same)
+                kept.append(same[0])
+        kept += [] if streams else pieces
     return kept
 
 
-def _kind(output: dict) -> str:
+def visible(text: str) -> str:
+    r"""Return what of a text a notebook shows: without colours, after each ``\b`` and ``\r``.
+
+    >>> visible("epoch 1\b2\r\x1b[1mE\x1b[0m")
+    'Epoch 2'
+    """
+    text, backspaces = ANSI.sub("", text), 1
+    while backspaces:
+        text, backspaces = re.subn("[^\n\b]\b", "", text)
+    return "\n".join(map(_after_returns, re.sub("\r+\n", "\n", text.replace("\b", "")).split("\n")))
+
+
+def _after_returns(line: str) -> str:
+    shown = ""
+    for piece in line.split("\r"):
+        shown = piece + shown[len(piece) :]
+    return shown
+
+
+def _texts(output: Node) -> dict[str, str]:
+    """Return the texts of an output by MIME type, random names made neutral."""
+    if output["output_type"] == "error":
+        texts = {"": f"{output['ename']}: {output['evalue']}"}
+    elif output["output_type"] == "stream":
+        texts = {"": output["text"]}
+    else:
+        texts = {
+            mime: value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True)
+            for mime, value in output["data"].items()
+            if mime == SVG or not mime.startswith("image/")
+        }
+    for mime, text in texts.items():
+        text = text if mime == SVG else CELL_FILE.sub("<cell>", visible(text))
+        if mime == "text/html" or mime.endswith("json"):
+            for number, name in enumerate(dict.fromkeys(RANDOM_NAME.findall(text))):
+                text = text.replace(name, f"name{number}")
+        if mime == "text/plain" and len(output["data"]) > 1:
+            text = ADDRESS.sub(">", text)  # a page shows the richer kind instead
+        texts[mime] = text
+    return texts
+
+
+def _kind(output: Node) -> str:
     return output.get("name") or output["output_type"]
 
 
-def _label(output: dict) -> str:
+def _label(output: Node) -> str:
     text = output.get("text") or output.get("data", {}).get("text/plain") or output.get("evalue")
-    line = str(text or "").strip().partition("\n")[0]
+    line = visible(str(text or "")).strip().partition("\n")[0]
     return f"{_kind(output)} “{line[:40]}{'…' * (len(line) > 40)}”"
 
 
 def compare_outputs(
-    recorded: Iterable[dict], new: Iterable[dict], tolerance: Tolerance
+    recorded: Iterable[Node], new: Iterable[Node], tolerance: Tolerance
 ) -> list[Difference]:
     """Return all that differs between a cell's recorded and new outputs.
 
@@ -162,62 +254,64 @@ def compare_outputs(
     if [_kind(output) for output in recorded] != [_kind(output) for output in new]:
         expected, got = (", ".join(map(_label, side)) or "none" for side in (recorded, new))
         return [Difference("outputs: number, kinds or order differ", expected, got)]
-    found = []
+    found: list[Difference | None] = []
     for number, (old, out) in enumerate(zip(recorded, new, strict=True), start=1):
-        where = f"output {number} ({_kind(old)})"
-        if old["output_type"] == "stream":
-            found.append(_compare_text(where, old["text"], out["text"], tolerance))
-        elif old["output_type"] != "error":
-            found += _compare_data(where, old, out, tolerance)
+        found += _compare_output(f"output {number} ({_kind(old)})", old, out, tolerance)
     return [difference for difference in found if difference]
 
 
-def _compare_data(where: str, old: dict, new: dict, tolerance: Tolerance) -> list:
-    found = []
-    if sorted(old["data"]) != sorted(new["data"]):
-        kinds = (", ".join(sorted(side["data"])) for side in (old, new))
-        return [*found, Difference(f"{where}: other MIME types", *kinds)]
-    for mime, value in old["data"].items():
+def _compare_output(
+    where: str, old: Node, new: Node, tolerance: Tolerance
+) -> list[Difference | None]:
+    found: list[Difference | None] = []
+    data, new_data = old.get("data", {}), new.get("data", {})
+    if sorted(data) != sorted(new_data):
+        expected, got = (", ".join(sorted(side)) for side in (data, new_data))
+        return [Difference(f"{where}: other MIME types", expected, got)]
+    texts, new_texts = _texts(old), _texts(new)
+    for mime in texts:
+        pair = texts[mime], new_texts[mime]
+        for pattern in tolerance.varies:
+            pair = re.sub(pattern, "<varies>", pair[0]), re.sub(pattern, "<varies>", pair[1])
         if mime == SVG:
-            found += _compare_svg(where, value, new["data"][mime], tolerance)
-        elif mime.startswith("image/"):
-            pair = base64.b64decode(value), base64.b64decode(new["data"][mime])
-            found.append(_compare_figure(where, *pair, tolerance.figure_rms))
+            found += _compare_svg(where, *pair, tolerance)
         else:
-            texts = (_as_text(side["data"][mime]) for side in (old, new))
-            found.append(_compare_text(f"{where} {mime}", *texts, tolerance))
-    rest = [json.dumps(_without_alt(side["metadata"]), sort_keys=True) for side in (old, new)]
-    return [*found, Difference(f"{where}: metadata differ", *rest) if rest[0] != rest[1] else None]
+            found.append(_compare_text(f"{where} {mime}".strip(), *pair, tolerance))
+    for mime in data.keys() - texts.keys():
+        pngs = base64.b64decode(data[mime]), base64.b64decode(new_data[mime])
+        found.append(_compare_figure(where, *pngs, tolerance.figure_rms))
+    expected, got = (json.dumps(_without_alt(side), sort_keys=True) for side in (old, new))
+    if expected != got:
+        found.append(Difference(f"{where}: metadata differ", expected, got))
+    return found
 
 
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True)
+def _without_alt(output: Node) -> Node:
+    metadata = copy.deepcopy(output.get("metadata", {}))
+    for mime in [key for key in metadata if key.startswith("image/")]:
+        metadata[mime].pop("alt", None)
+        if not metadata[mime]:
+            del metadata[mime]
+    return metadata
 
 
-def _without_alt(metadata: dict) -> dict:
-    return {
-        key: {k: v for k, v in value.items() if k != "alt"} if key.startswith("image/") else value
-        for key, value in metadata.items()
-    }
-
-
-def alt_texts(cell: dict) -> list[str]:
+def alt_texts(cell: Node) -> list[str]:
     """Return the alt texts that a cell's metadata give for its figures, in order."""
     alt = cell["metadata"].get("alt", [])
     return [alt] if isinstance(alt, str) else list(alt)
 
 
-def figures(outputs: Iterable[dict]) -> list[tuple[dict, str]]:
+def figures(outputs: Iterable[Node]) -> list[tuple[Node, str]]:
     """Return each output that is a figure, with the MIME type of its picture."""
     found = []
     for output in outputs:
         images = [mime for mime in output.get("data", {}) if mime.startswith("image/")]
         if images:
-            found.append((output, images[0]))
+            found.append((output, max(images)))  # SVG before PNG before JPEG
     return found
 
 
-def _check_alt_texts(cell: dict) -> list[Difference]:
+def _check_alt_texts(cell: Node) -> list[Difference]:
     """Compare a cell's alt texts with those that its recorded figures show to a reader."""
     alts, shown = alt_texts(cell), figures(cell["outputs"])
     if len(alts) != len(shown) or not all(alt.strip() for alt in alts):
@@ -247,7 +341,7 @@ def _compare_figure(where: str, old: bytes, new: bytes, limit: float) -> Differe
     )
 
 
-def _compare_svg(where: str, old: str, new: str, tolerance: Tolerance) -> list:
+def _compare_svg(where: str, old: str, new: str, tolerance: Tolerance) -> list[Difference | None]:
     """Compare what two SVGs draw: their words exactly, their coordinates within the tolerance."""
     (words, shapes), (new_words, new_shapes) = map(_svg_parts, (old, new))
     return [
@@ -280,11 +374,11 @@ def _compare_text(where: str, old: str, new: str, tolerance: Tolerance) -> Diffe
         (i for i, (a, b) in enumerate(zip(expected or "", got or "", strict=False)) if a != b), 0
     )
     cut = slice(max(0, same - 60), same + 60)
-    shown = ("(no such line)" if side is None else side[cut] for side in (expected, got))
-    return Difference(f"{where}, line {line + 1}: {what}", *shown)
+    old, new = ("(no such line)" if side is None else side[cut] for side in (expected, got))
+    return Difference(f"{where}, line {line + 1}: {what}", old, new)
 
 
-def check_cell(cell: dict, new: Iterable[dict]) -> list[Difference]:
+def check_cell(cell: Node, new: Iterable[Node], rules: Rules) -> list[Difference]:
     """Return all that is wrong with a recorded code cell, given the outputs of a new run.
 
     Parameters
@@ -293,26 +387,53 @@ def check_cell(cell: dict, new: Iterable[dict]) -> list[Difference]:
         A code cell as nbformat 4 has it, with its recorded outputs.
     new : iterable of dict
         The outputs of running it.
+    rules : Rules
+        What the course demands.
 
     Returns
     -------
     list of Difference
-        Empty if the record is complete, free of ignore markers, and agrees with the run.
+        Empty if the record is complete, nothing switches a check off, and the run agrees.
     """
-    new = list(new)
-    found = []
-    if marker := MARKER.search(cell["source"]):
-        found.append(Difference(f"ignore marker {marker[0]!r} in the source: remove it"))
+    new, tags = list(new), cell["metadata"].get("tags", [])
+    ignored = [marker[0] for marker in MARKER.finditer(cell["source"])]
+    found = [
+        Difference(f"{mark!r} is no marker here: remove it; what must vary has a tag 'varies=…'")
+        for mark in ignored + [tag for tag in tags if tag.startswith("nbval-")]
+    ]
     if cell["source"].strip() and cell["execution_count"] is None:
         found.append(Difference("the recorded cell was not executed (no execution count)"))
+    try:
+        tolerance = Tolerance.from_tags(tags)
+    except ValueError as error:
+        return [*found, Difference(str(error))]
+    for pattern in tolerance.varies:
+        if not any(re.search(pattern, t) for o in cell["outputs"] for t in _texts(o).values()):
+            found.append(Difference(f"tag 'varies={pattern}' matches nothing in the record"))
+    if rules.strict:
+        found += _check_strictly(cell, new, rules)
+    raised = [[o for o in side if o["output_type"] == "error"] for side in (cell["outputs"], new)]
+    if RAISES in tags and not raised[0]:
+        found.append(Difference(f"tag {RAISES!r}, but no error is recorded"))
+    if RAISES not in tags and raised[0]:
+        found.append(Difference("recorded output is an error", "none", _label(raised[0][0])))
+    if RAISES not in tags and raised[1]:
+        new_error = raised[1][0]
+        lines = [visible(line) for text in new_error["traceback"] for line in text.split("\n")]
+        what = f"the cell raises {new_error['ename']}: {new_error['evalue']}"
+        return [*found, Difference("\n".join([what, *lines[-7:]]))]
+    return found + compare_outputs(cell["outputs"], new, tolerance)
+
+
+def _check_strictly(cell: Node, new: list[Node], rules: Rules) -> list[Difference]:
+    found = []
+    known = {RAISES, *rules.tags}
+    for tag in cell["metadata"].get("tags", []):
+        if tag not in known and tag.partition("=")[0] not in ("varies", *TAG_LIMITS):
+            names = ", ".join([*sorted(known), *(f"{name}=…" for name in ("varies", *TAG_LIMITS))])
+            found.append(Difference(f"tag {tag!r} is not allowed; allowed: {names}"))
     for side, outputs in (("recorded", cell["outputs"]), ("new", new)):
         stderr = "".join(output["text"] for output in outputs if _kind(output) == "stderr").strip()
         if stderr:
-            found.append(Difference(f"{side} output on stderr", "nothing", stderr[-120:]))
-        if any(output["output_type"] == "error" for output in outputs):
-            found.append(Difference(f"{side} output is an error", "none", _label(outputs[-1])))
-    try:
-        tolerance = Tolerance.from_tags(cell["metadata"].get("tags", []))
-    except ValueError as error:
-        return [*found, Difference(str(error))]
-    return found + _check_alt_texts(cell) + compare_outputs(cell["outputs"], new, tolerance)
+            found.append(Difference(f"{side} output on stderr", "nothing", visible(stderr)[-120:]))
+    return found + _check_alt_texts(cell)

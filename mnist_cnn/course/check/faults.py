@@ -11,12 +11,14 @@ import base64
 import copy
 import io
 import os
-import random
 import re
 import shutil
 import tempfile
+import tomllib
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from random import Random
 from unittest import mock
 
 import nbformat
@@ -25,13 +27,30 @@ from nbformat.v4 import new_output
 from PIL import Image, ImageChops, ImageOps
 
 from mnist_cnn.course import notebooks
-from mnist_cnn.course.check.compare import NUMBER, SVG, Tolerance, check_cell
+from mnist_cnn.course.check.compare import (
+    NUMBER,
+    SVG,
+    Rules,
+    Tolerance,
+    alt_texts,
+    check_cell,
+    figures,
+)
 
 ROOT = Path(__file__).parents[3]
+INI = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+RULES = Rules(
+    strict=INI["ini_options"]["nbcheck"] == "strict",
+    tags=frozenset(INI["ini_options"]["nbcheck_tags"]),
+)
+
+# A fault changes the recorded cell or the new outputs; it returns false if it does not fit.
+Cell = nbformat.NotebookNode
+Fault = Callable[[Cell, list[Cell], Random], bool]
 
 
-def holders(cell, mime="text/plain"):
-    """Return (dict, key) of each recorded text, alt texts included, or of each figure."""
+def holders(cell: Cell, mime: str = "text/plain") -> list[tuple[Cell, str]]:
+    """Return (dict, key) of each recorded text, or of each figure of a kind."""
     found = []
     for output in cell.outputs:
         if "text" in output and mime == "text/plain":
@@ -41,10 +60,12 @@ def holders(cell, mime="text/plain"):
     return found
 
 
-def change_text(pattern, replace):
-    """Make a fault that replaces one random match of a pattern; false if there is none."""
+def change_text(
+    pattern: str | re.Pattern[str], replace: Callable[[re.Match[str], Cell, Random], str]
+) -> Fault:
+    """Make a fault that replaces one random match of a pattern."""
 
-    def plant(cell, new, draw):
+    def plant(cell: Cell, new: list[Cell], draw: Random) -> bool:
         places = [
             (holder, key, match)
             for holder, key in holders(cell)
@@ -60,36 +81,35 @@ def change_text(pattern, replace):
     return plant
 
 
-def move_number(match, cell, draw):
+def move_number(match: re.Match[str], cell: Cell, draw: Random) -> str:
     """Move a number by 1.2 to 3 tolerances, or by one unit in its last place if it has none."""
     text = match[0].replace(",", "").replace("−", "-")
     tolerance = Tolerance.from_tags(cell.metadata.get("tags", []))
     limit = tolerance.approx_abs + tolerance.approx_rel * abs(float(text))
-    decimals = len(re.match(r"[^.eE]*\.?(\d*)", text)[1])
+    decimals = len(re.sub(r"[^.eE]*\.?(\d*).*", r"\1", text, count=1))
     step = draw.uniform(1.2, 3) * limit if limit else 10.0**-decimals
     moved = float(text) + step
     return f"{moved:.{max(decimals, 9) if limit else decimals}f}"
 
 
-def change_figure(alter):
-    """Make a fault that alters one random recorded figure; false if there is none."""
+def change_figure(alter: Callable[[Image.Image, Random], Image.Image]) -> Fault:
+    """Make a fault that alters one random recorded figure."""
 
-    def plant(cell, new, draw):
-        if not (figures := holders(cell, "image/png")):
+    def plant(cell: Cell, new: list[Cell], draw: Random) -> bool:
+        if not (found := holders(cell, "image/png")):
             return False
-        data, key = draw.choice(figures)
+        data, key = draw.choice(found)
         before = Image.open(io.BytesIO(base64.b64decode(data[key]))).convert("RGB")
-        after, png = alter(before.copy(), draw), io.BytesIO()
+        after = alter(before.copy(), draw)
         if after.size == before.size and not ImageChops.difference(before, after).getbbox():
             return False
-        after.save(png, "png")
-        data[key] = base64.b64encode(png.getvalue()).decode()
+        data[key] = _png(after)
         return True
 
     return plant
 
 
-def invert_region(image, draw):
+def invert_region(image: Image.Image, draw: Random) -> Image.Image:
     """Invert a random square of 16 by 16 pixels."""
     x, y = (draw.randrange(side - 16) for side in image.size)
     box = (x, y, x + 16, y + 16)
@@ -97,7 +117,7 @@ def invert_region(image, draw):
     return image
 
 
-def mirror_title(image, draw):
+def mirror_title(image: Image.Image, draw: Random) -> Image.Image:
     """Mirror the topmost line of ink: for most figures the title."""
     ink = ImageOps.invert(image.convert("L"))
     rows = [ink.crop((0, y, image.width, y + 1)).getbbox() is not None for y in range(image.height)]
@@ -105,34 +125,34 @@ def mirror_title(image, draw):
         return image
     top = rows.index(True)
     bottom = min(rows.index(False, top) if False in rows[top:] else top + 20, top + 20)
-    left, _, right, _ = ink.crop((0, top, image.width, bottom)).getbbox()
+    left, _, right, _ = ink.crop((0, top, image.width, bottom)).getbbox() or (0, 0, 0, 0)
     box = (left, top, right, bottom)
     image.paste(ImageOps.mirror(image.crop(box)), box)
     return image
 
 
-def other_colours(image, draw):
+def other_colours(image: Image.Image, draw: Random) -> Image.Image:
     """Invert the whole figure."""
     return ImageOps.invert(image)
 
 
-def other_size(image, draw):
+def other_size(image: Image.Image, draw: Random) -> Image.Image:
     """Cut off the rightmost column of pixels."""
     return image.crop((0, 0, image.width - 1, image.height))
 
 
-def drop_output(cell, new, draw):
+def drop_output(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Drop one recorded output."""
     return bool(cell.outputs) and bool(cell.outputs.pop(draw.randrange(len(cell.outputs))))
 
 
-def add_output(cell, new, draw):
+def add_output(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Add a recorded output."""
     cell.outputs.append(new_output("display_data", data={"text/plain": "more"}))
     return True
 
 
-def swap_outputs(cell, new, draw):
+def swap_outputs(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Exchange the first two recorded outputs."""
     if len(cell.outputs) < 2 or cell.outputs[0] == cell.outputs[1]:
         return False
@@ -140,43 +160,64 @@ def swap_outputs(cell, new, draw):
     return True
 
 
-def strip(cell, new, draw):
+def strip(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Make the record that of a cell that was never run."""
     cell.outputs, cell.execution_count = [], None
     return True
 
 
-def strip_count(cell, new, draw):
+def strip_count(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Take the execution count away."""
     cell.execution_count = None
     return True
 
 
-def record_stderr(cell, new, draw):
+def record_stderr(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Record a warning."""
     cell.outputs.append(new_output("stream", name="stderr", text="a warning\n"))
     return True
 
 
-def print_stderr(cell, new, draw):
+def print_stderr(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Let the run warn."""
     new.append(new_output("stream", name="stderr", text="a warning\n"))
     return True
 
 
-def print_more(cell, new, draw):
+def print_more(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Let the run print one line more."""
     new.append(new_output("stream", name="stdout", text="one more line\n"))
     return True
 
 
-def raise_error(cell, new, draw):
+def raise_error(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Let the run raise."""
     new.append(new_output("error", ename="ValueError", evalue="no", traceback=[]))
     return True
 
 
-def ignore(cell, new, draw):
+def change_alt(cell: Cell, new: list[Cell], draw: Random) -> bool:
+    """Change an alt text in the cell's metadata or in the recorded figure."""
+    if not (shown := figures(cell.outputs)):
+        return False
+    output, mime = draw.choice(shown)
+    if draw.random() < 0.5:
+        output["metadata"][mime]["alt"] += "s"
+    else:
+        cell.metadata["alt"] = [f"{alt}s" for alt in alt_texts(cell)]
+    return True
+
+
+def drop_alt(cell: Cell, new: list[Cell], draw: Random) -> bool:
+    """Take an alt text out of the cell's metadata or out of the recorded figure."""
+    if not (shown := figures(cell.outputs)):
+        return False
+    output, mime = draw.choice(shown)
+    del (output["metadata"][mime] if draw.random() < 0.5 else cell.metadata)["alt"]
+    return True
+
+
+def ignore(cell: Cell, new: list[Cell], draw: Random) -> bool:
     """Ignore a cell, by comment or tag, whose record is wrong as well."""
     if draw.random() < 0.5:
         cell.source = f"# NBVAL_IGNORE_OUTPUT\n{cell.source}"
@@ -185,7 +226,7 @@ def ignore(cell, new, draw):
     return drop_output(cell, new, draw) or add_output(cell, new, draw)
 
 
-FAULTS = {
+FAULTS: dict[str, Fault] = {
     "number changed": change_text(NUMBER, move_number),
     "number became NaN": change_text(NUMBER, lambda match, cell, draw: "nan"),
     "letter changed": change_text("[a-z]", lambda m, cell, draw: chr((ord(m[0]) - 96) % 26 + 97)),
@@ -201,6 +242,8 @@ FAULTS = {
     "output new": print_more,
     "error new": raise_error,
     "ignored": ignore,
+    "alt text changed": change_alt,
+    "alt text dropped": drop_alt,
     "figure: region": change_figure(invert_region),
     "figure: title": change_figure(mirror_title),
     "figure: colours": change_figure(other_colours),
@@ -208,38 +251,37 @@ FAULTS = {
 }
 
 
-# Those that lie in the record; the others need a run that goes wrong.
-RECORD_FAULTS = [kind for kind in FAULTS if kind not in ("stderr new", "output new", "error new")]
-
-
-def plant(cell, outputs, kinds, draw):
+def plant(cell: Cell, draw: Random) -> tuple[str, Cell, list[Cell]]:
     """Return a random kind of fault that fits a cell, the faulty record and the faulty run."""
-    for kind in draw.sample(kinds, len(kinds)):
-        faulty, new = copy.deepcopy(cell), copy.deepcopy(outputs)
+    for kind in draw.sample(list(FAULTS), len(FAULTS)):
+        faulty, new = copy.deepcopy(cell), copy.deepcopy(cell.outputs)
         if FAULTS[kind](faulty, new, draw):
             return kind, faulty, new
     raise ValueError("no kind of fault fits this cell")
 
 
-def recorded_cells(path):
+def recorded_cells(path: Path) -> list[Cell]:
     """Return the code cells of a notebook that hold code."""
     cells = notebooks.code_cells(nbformat.read(path, as_version=4))
     return [cell for cell in cells if cell.source.strip()]
 
 
-def plant_in_records(paths, rounds, seed):
+def plant_in_records(paths: list[Path], rounds: int, seed: int) -> None:
     """Plant `rounds` faults in each cell; print how many of each kind are noticed."""
-    draw = random.Random(seed)
-    planted, caught, missed = Counter(), Counter(), []
+    draw = Random(seed)
+    planted: Counter[str] = Counter()
+    caught: Counter[str] = Counter()
+    missed = []
     for path in paths:
         for number, cell in enumerate(recorded_cells(path)):
-            if differences := check_cell(cell, cell.outputs):
+            if differences := check_cell(cell, cell.outputs, RULES):
                 raise ValueError(f"{path.name}, cell {number}: {differences[0].what}")
             for _ in range(rounds):
-                kind, faulty, new = plant(cell, cell.outputs, list(FAULTS), draw)
+                kind, faulty, new = plant(cell, draw)
                 planted[kind] += 1
-                caught[kind] += bool(check_cell(faulty, new))
-                if not check_cell(faulty, new):
+                if check_cell(faulty, new, RULES):
+                    caught[kind] += 1
+                else:
                     missed.append(f"{path.name}, cell {number}: {kind}")
     print("| fault in the record | planted | noticed |\n|---|---:|---:|")
     for kind in filter(planted.get, FAULTS):
@@ -249,54 +291,66 @@ def plant_in_records(paths, rounds, seed):
     print(f"\nMissed: {len(missed)}", *missed, sep="\n- ")
 
 
-def wrong_canvases(paths):
+CANVASES = ("blank", "mirrored", "turned", "another")
+
+
+def wrong_canvases(
+    paths: Iterable[Path], all_kinds: bool = True
+) -> Iterator[tuple[str, Cell, str, Cell]]:
     """Yield (notebook, cell, what, faulty cell): each recorded figure with a wrong one instead.
 
-    It is blank, mirrored, turned by 180°, or the next figure of the series in the same size.
+    It is blank, mirrored, turned by 180°, or the next figure of the series in the same size: each
+    of them, or the four kinds in turn.
     """
-    cells = [(path, cell) for path in paths for cell in recorded_cells(path)]
-    figures = [
-        (path, cell, number)
-        for path, cell in cells
-        for number, output in enumerate(cell.outputs)
-        if any(mime.startswith("image/") for mime in output.get("data", {}))
+    shown = [
+        (path, cell, output)
+        for path in paths
+        for cell in recorded_cells(path)
+        for output, _ in figures(cell.outputs)
     ]
-    for (path, cell, number), (_, other, other_number) in zip(
-        figures, figures[1:] + figures[:1], strict=True
-    ):
-        next_figure = other.outputs[other_number].data
-        for what, canvas in _canvases(cell.outputs[number].data, next_figure):
+    for number, (path, cell, output) in enumerate(shown):
+        following = shown[(number + 1) % len(shown)][2]["data"]
+        for what in CANVASES if all_kinds else (CANVASES[number % 4],):
             faulty = copy.deepcopy(cell)
-            faulty.outputs[number].data |= canvas
+            faulty.outputs[cell.outputs.index(output)].data |= _canvas(
+                what, output["data"], following
+            )
             yield path.name, cell, what, faulty
 
 
-def accepts(faulty, cell):
+def accepts(faulty: Cell, cell: Cell) -> bool:
     """Return whether the checker takes a faulty record for that of an honest run."""
-    return not check_cell(faulty, cell.outputs)
+    return not check_cell(faulty, cell.outputs, RULES)
 
 
-def _canvases(data, other):
+def _canvas(what: str, data: Cell, following: Cell) -> dict[str, str]:
     if SVG in data:
-        head, body = re.match(r"(<svg[^>]*>)(.*)</svg>", data[SVG], re.DOTALL).groups()
-        yield "blank", {SVG: f"{head}</svg>"}
-        for what, turn in (("mirrored", "scale(-1 1)"), ("turned", "rotate(180)")):
-            yield what, {SVG: f'{head}<g transform="{turn}">{body}</g></svg>'}
-        yield "another", {SVG: other.get(SVG, f"{head}{other['text/plain']}</svg>")}
-        return
+        end = data[SVG].index(">", data[SVG].index("<svg")) + 1
+        head, body = data[SVG][:end], data[SVG][end:].replace("</svg>", "")
+        drawn = {
+            "blank": "",
+            "mirrored": f'<g transform="scale(-1 1)">{body}</g>',
+            "turned": f'<g transform="rotate(180)">{body}</g>',
+            "another": following.get(SVG, ""),
+        }
+        return {SVG: f"{head}{drawn[what]}</svg>"}
     image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
-    yield "blank", _png(Image.new("RGB", image.size, "white"))
-    yield "mirrored", _png(ImageOps.mirror(image))
-    yield "turned", _png(image.rotate(180))
-    if "image/png" in other:
-        foreign = Image.open(io.BytesIO(base64.b64decode(other["image/png"]))).convert("RGB")
-        yield "another", _png(foreign.resize(image.size))
+    if what == "mirrored":
+        image = ImageOps.mirror(image)
+    elif what == "turned":
+        image = image.rotate(180)
+    elif what == "another" and "image/png" in following:
+        foreign = Image.open(io.BytesIO(base64.b64decode(following["image/png"])))
+        image = foreign.convert("RGB").resize(image.size)
+    else:
+        image = Image.new("RGB", image.size, "white")
+    return {"image/png": _png(image)}
 
 
-def _png(image):
+def _png(image: Image.Image) -> str:
     file = io.BytesIO()
-    image.save(file, "png")
-    return {"image/png": base64.b64encode(file.getvalue()).decode()}
+    image.save(file, "png", compress_level=0)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 # (chapter that should notice, module, source, faulty source): a wrong axis, an off-by-one, …
@@ -315,10 +369,10 @@ CODE_FAULTS = [
     ("05", "evaluation", "argsort(-scores[wrong].max(axis=1)", "argsort(scores[wrong].min(axis=1)"),
     ("05", "evaluation", "correct = scores.argmax(axis=1) == labels", "correct = labels > 0"),
     ("05", "evaluation", "scores = [predict(", "scores = [1 - predict("),
-    ("05", "evaluation", "(1 + confidence) / 2", "confidence"),
+    ("05", "evaluation", "proportion_ci(confidence", "proportion_ci(1 - confidence"),
     ("05", "evaluation", "np.fill_diagonal(mistakes, 0)", "pass"),
-    ("05", "plots", "ax.text(j, i, matrix[i, j]", "ax.text(i, j, matrix[i, j]"),
-    ("06", "plots", 'f"val_{name}"],', "name],"),
+    ("05", "plots", "ax.text(j, i, count", "ax.text(i, j, count"),
+    ("06", "plots", 'f"val_{name}": (', "name: ("),
     ("06", "plots", "ylabel=name", "ylabel='epoch'"),
     ("07", "plots", "digits, values, strict=True)", "digits, values[::-1], strict=True)"),
     ("07", "plots", "x, y = places", "y, x = places"),
@@ -330,12 +384,11 @@ CODE_FAULTS = [
     ("10", "pictures", "round(14 - c)", "round(13 - c)"),
     ("10", "pictures", "Resampling.BOX", "Resampling.NEAREST"),
     ("10", "pictures", "sizes.max() / 50", "sizes.max() / 2"),
-    ("10", "pictures", "weights[0] + weights[1] * y + weights[2] * x", "weights[0] + 0 * (x + y)"),
     ("10", "pictures", "missing / 2 + 0.5", "missing + 0.5"),
 ]
 
 
-def plant_in_code(paths):
+def plant_in_code(paths: list[Path]) -> None:
     """Run a chapter with each faulty package, and print whether some cell differs."""
     chapters = {path.stem[:2]: path for path in paths}
     with tempfile.TemporaryDirectory() as folder:
@@ -361,15 +414,15 @@ def plant_in_code(paths):
         print(f"| **all {planted}** | | **{caught / max(planted, 1):.0%}** |")
 
 
-def first_difference(path):
+def first_difference(path: Path) -> int | None:
     """Run a notebook until a cell differs from its record or raises; return the cell's number."""
     recorded = notebooks.code_cells(nbformat.read(path, as_version=4))
     at = None
 
-    def compare(number, run):
+    def compare(number: int, run: Cell) -> None:
         nonlocal at
         at = number
-        if check_cell(recorded[number], run.outputs):
+        if check_cell(recorded[number], run.outputs, RULES):
             raise EarlyEndError
 
     try:
@@ -383,7 +436,7 @@ class EarlyEndError(Exception):
     """A cell differs: the rest of the notebook need not run."""
 
 
-def main():
+def main() -> None:
     """Plant what was asked for and print what was noticed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)

@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from numpy._core._multiarray_umath import __cpu_features__
 
 from mnist_cnn.course import notebooks
 from mnist_cnn.course.check.compare import SVG, check_cell, normalise, split_numbers
-from mnist_cnn.course.check.faults import holders
+from mnist_cnn.course.check.faults import RULES, holders
 from mnist_cnn.course.files import replacing
 
 ROOT = Path(__file__).parents[3]
@@ -46,14 +47,14 @@ VARIANTS = {
 }
 
 
-def run_variant(notebook, out):
+def run_variant(notebook: Path, out: Path) -> None:
     """Run one notebook in this process's environment (the child's side)."""
     if os.environ.pop("PIN_TO_ONE_CPU", None):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     nbformat.write(notebooks.execute(notebook), out)
 
 
-def spread(recorded, new):
+def spread(recorded: nbformat.NotebookNode, new: nbformat.NotebookNode) -> tuple[float, float]:
     """Return the greatest absolute and relative move of a number, in texts and vector figures."""
     absolute = relative = 0.0
     recorded, new = (nbformat.from_dict({"outputs": normalise(c.outputs)}) for c in (recorded, new))
@@ -68,7 +69,7 @@ def spread(recorded, new):
     return absolute, relative
 
 
-def main():
+def main() -> None:
     """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
@@ -84,10 +85,9 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.out or Path(temporary)
         runs = {p: {name: execute(p, name, folder) for name in options.variant} for p in paths}
-        rows, beyond = [], []
-        for path in paths:
-            for found, into in zip(report(path, runs[path]), (rows, beyond), strict=True):
-                into += found
+        reports = [report(path, runs[path]) for path in paths]
+    rows = [row for found, _ in reports for row in found]
+    beyond = [line for _, found in reports for line in found]
     print("| cell | tag | widest spread | under | tag / spread |\n|---|---|---:|---|---:|")
     for row in rows:
         print(table_row(row))
@@ -97,7 +97,7 @@ def main():
             temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def table_row(row):
+def table_row(row: dict[str, Any]) -> str:
     """Return a row of the table of tolerances in Markdown."""
     margin = f"{float(row['tag'].partition('=')[2]) / row['spread']:.1f}" if row["spread"] else "–"
     return (
@@ -106,7 +106,7 @@ def table_row(row):
     )
 
 
-def execute(path, variant, folder):
+def execute(path: Path, variant: str, folder: Path) -> list[nbformat.NotebookNode] | None:
     """Return the code cells of a notebook run under a variant; None if it failed."""
     out = folder.absolute() / variant.replace(" ", "-") / path.name
     if not out.exists():
@@ -116,8 +116,8 @@ def execute(path, variant, folder):
             "-m",
             "mnist_cnn.course.check.tolerances",
             "--run",
-            path.absolute(),
-            out,
+            str(path.absolute()),
+            str(out),
         ]
         if subprocess.run(command, cwd=ROOT, env=os.environ | VARIANTS[variant]).returncode:
             print(f"{path.name} failed under {variant}; it is missing from the table")
@@ -125,20 +125,22 @@ def execute(path, variant, folder):
     return notebooks.code_cells(nbformat.read(out, as_version=4))
 
 
-def report(path, runs):
+def report(
+    path: Path, runs: dict[str, list[nbformat.NotebookNode] | None]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Return a row for each tag of a notebook, and what moved further than allowed."""
     rows, beyond = [], []
-    runs = {name: cells for name, cells in runs.items() if cells}
+    ran = {name: cells for name, cells in runs.items() if cells}
     for number, cell in enumerate(notebooks.code_cells(nbformat.read(path, as_version=4))):
         tags = cell.metadata.get("tags", [])
-        spreads = {name: spread(cell, cells[number]) for name, cells in runs.items()}
+        spreads = {name: spread(cell, cells[number]) for name, cells in ran.items()}
         for column, kind in enumerate(("approx-abs", "approx-rel")):
             for tag in (t for t in tags if t.startswith(kind) and spreads):
                 name = max(spreads, key=lambda variant: spreads[variant][column])
                 row = {"chapter": path.stem, "cell": number, "tag": tag}
                 rows.append(row | {"spread": spreads[name][column], "under": name})
-        for name, cells in runs.items():
-            if differs := check_cell(cell, cells[number].outputs):
+        for name, cells in ran.items():
+            if differs := check_cell(cell, cells[number].outputs, RULES):
                 beyond.append(f"{path.stem}, cell {number}, {name}: {differs[0].what}")
     return rows, beyond
 
