@@ -1,48 +1,39 @@
 import base64
 import io
 
-import IPython.display
+import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from mnist_cnn import plots
+from mnist_cnn.course import notebooks
 
 HISTORY = {"accuracy": [0.5, 0.8, 0.9], "loss": [1.0, 0.5, 0.25]}
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """Collect what `show` displays."""
-    displayed = []
-    monkeypatch.setattr(
-        IPython.display, "display", lambda data, **options: displayed.append((data, options))
+def test_a_cell_shows_the_figure_that_it_ends_with_once_and_sharp(tmp_path):
+    """A helper's figure, and one of the student's own; twice the pixels, the same bytes again."""
+    cells = ["import numpy as np\nfrom mnist_cnn import plots"]
+    cells += ["plots.digit_grid(np.eye(28)[np.newaxis].repeat(3, axis=0), columns=3)"] * 2
+    cells += ["import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"]
+    nbformat.write(
+        new_notebook(cells=[new_code_cell(source) for source in cells]), tmp_path / "a.ipynb"
     )
-    return displayed
+    outputs = [cell.outputs for cell in notebooks.execute(tmp_path / "a.ipynb").cells]
+    assert [len(shown) for shown in outputs] == [0, 1, 1, 1]
+    first, again, own = (shown[0] for shown in outputs[1:])
+    assert first.data["image/png"] == again.data["image/png"]
+    for output in (first, own):
+        size = output.metadata["image/png"]
+        image = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+        assert image.width == pytest.approx(2 * size["width"], abs=1)
 
 
-def test_show_displays_a_png_and_its_alt_text(mnist, shown):
-    plots.show(plots.digit_grid(mnist[0][0][:3], [5, 0, 4], columns=3), alt="Three digits")
-    [(data, options)] = shown
-    assert data["text/plain"] == "Three digits"
-    assert options == {"metadata": {"image/png": {"alt": "Three digits"}}, "raw": True}
-    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert (image.format, image.size) == ("PNG", (285, 120))
-    assert "Software" not in image.info, "a record must not change with Matplotlib's version"
-
-
-def test_the_same_figure_gives_the_same_bytes(mnist, shown):
-    for _ in range(2):
-        plots.show(plots.digit_grid(mnist[0][0][:10], title="Digits"), alt="Ten digits")
-    assert shown[0] == shown[1]
-
-
-@pytest.mark.parametrize("alt", ["", "  "])
-def test_a_figure_without_alt_text_is_refused(alt, shown):
-    with pytest.raises(ValueError, match=r"^alt must say what the figure shows"):
-        plots.show(Figure(), alt=alt)
-    assert shown == []
+def test_every_figure_makes_room_for_its_labels():
+    assert Figure().get_layout_engine() is not None
 
 
 @pytest.mark.parametrize("channel", [False, True])
@@ -82,56 +73,63 @@ def test_history_panels_draw_every_value(validated):
         assert (ax.get_legend() is not None) is validated
 
 
-def test_confusion_heatmap_writes_every_count_and_shades_mistakes():
-    matrix = np.random.default_rng(0).integers(0, 900, (10, 10))
+def test_confusion_heatmap_writes_every_count_but_zeros_and_shades_mistakes():
+    matrix = np.random.default_rng(0).integers(0, 30, (10, 10))
     before = matrix.copy()
     [ax] = plots.confusion_heatmap(matrix).axes
     written = {text.get_position(): int(text.get_text()) for text in ax.texts}
-    assert written == {(j, i): matrix[i, j] for i, j in np.ndindex(10, 10)}
+    assert written == {(j, i): n for (i, j), n in np.ndenumerate(matrix) if n}
+    assert len(written) < matrix.size
     shades = ax.images[0].get_array()
-    assert np.array_equal(shades, np.where(np.eye(10), 0, matrix))
+    assert np.array_equal(shades.mask, np.eye(10, dtype=bool))  # the diagonal has no shade
+    assert np.array_equal(shades.filled(0), np.where(np.eye(10), 0, matrix))
     assert np.array_equal(matrix, before)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit")
 
 
-def tiles(ax, columns, size):
-    """Cut what `_tile` drew into its pictures again, row after row."""
-    sheet = ax.images[0].get_array().filled(np.nan)
-    step = size + -(-size // 5)
-    cut = [
-        sheet[top : top + size, left : left + size]
-        for top in range(0, sheet.shape[0], step)
-        for left in range(0, sheet.shape[1], step)
-    ]
-    assert sheet.shape[1] == columns * step - (step - size)
-    return np.array(cut)
-
-
-def test_filter_grid_draws_every_kernel_on_one_scale():
-    kernels = np.random.default_rng(0).normal(size=(16, 3, 3))
-    ax, bar = plots.filter_grid(kernels).axes
-    assert np.array_equal(tiles(ax, 8, 3), kernels)
-    low, high = ax.images[0].get_clim()
-    assert low == -high and high > np.abs(kernels).max()
+def test_filter_grid_draws_every_kernel_on_one_scale_below_its_number():
+    kernels = np.random.default_rng(0).normal(size=(12, 3, 3))
+    *axes, bar = plots.filter_grid(kernels, range(30, 42)).axes
+    for ax, kernel, number in zip(axes, kernels, range(30, 42), strict=True):
+        assert np.array_equal(ax.images[0].get_array(), kernel)
+        assert ax.get_title() == str(number)
+    (clim,) = {ax.images[0].get_clim() for ax in axes}
+    assert clim[0] == -clim[1] and clim[1] > np.abs(kernels).max()
     assert bar.get_ylabel() == "weight"
 
 
-def test_feature_maps_draw_the_digit_and_every_map(mnist):
-    maps = {name: np.random.default_rng(0).random((16, n, n)) for name, n in [("a", 26), ("b", 11)]}
-    figure = plots.feature_maps(mnist[0][0][0], maps)
-    digit, first, empty, second = figure.axes
-    assert np.array_equal(digit.images[0].get_array(), mnist[0][0][0]) and not empty.images
-    for ax, (title, values) in zip((first, second), maps.items(), strict=True):
-        assert ax.get_title() == title
-        assert np.array_equal(tiles(ax, 8, values.shape[1]), values)
-        assert ax.images[0].get_clim() == (0, values.max())
+def test_feature_maps_stand_below_their_kernels_clipped_on_one_scale():
+    rng = np.random.default_rng(0)
+    kernels, maps = rng.normal(size=(16, 3, 3)), rng.random((16, 26, 26))
+    maps[0, 0, 0] = 1_000
+    axes = np.reshape(plots.feature_maps(maps, range(16), kernels=kernels).axes, (4, 8))
+    for above, below, kernel, values, number in zip(
+        axes[::2].ravel(), axes[1::2].ravel(), kernels, maps, range(16), strict=True
+    ):
+        assert np.array_equal(above.images[0].get_array(), kernel)
+        assert above.get_title() == str(number)
+        assert np.array_equal(below.images[0].get_array(), values)
+        assert below.images[0].get_clim() == (0, np.percentile(maps, 98))
+
+
+def test_each_number_of_a_map_stands_in_the_middle_of_what_it_sees(mnist):
+    maps = np.random.default_rng(0).random((8, 11, 11))
+    for ax in plots.feature_maps(maps, range(8), digit=mnist[0][0][0]).axes:
+        left, right, bottom, top = ax.images[0].get_extent()
+        assert (left, top) == (2.5, 2.5)  # the first sees pixels 0 to 7: its middle is 3.5
+        assert (right, bottom) == (24.5, 24.5)
+        assert ax.collections, "the outline of the digit"
 
 
 def test_patch_rows_give_each_filter_a_row_down_the_first_column_then_the_next():
     patches = np.random.default_rng(0).random((4, 6, 8, 8))
-    axes = plots.patch_rows(patches).axes
-    for ax, filter_index in zip(axes, (0, 2, 1, 3), strict=True):
-        assert np.array_equal(tiles(ax, 6, 8), patches[filter_index])
+    axes = plots.patch_rows(patches, [7, 1, 3, 9]).axes
+    for ax, index in zip(axes, (0, 2, 1, 3), strict=True):
+        strip = ax.images[0].get_array()
+        assert strip.shape == (8, 6 * 9 - 1)
+        cut = [strip[:, left : left + 8] for left in range(0, 54, 9)]
+        assert np.array_equal(cut, patches[index])
+        assert ax.get_ylabel() == str([7, 1, 3, 9][index])
     assert len({ax.images[0].get_clim() for ax in axes}) == 1
 
 
@@ -153,8 +151,10 @@ def test_projections_draw_every_point_with_its_class():
     figure = plots.projections(points, labels)
     for ax, (title, places) in zip(figure.axes, points.items(), strict=True):
         assert ax.get_title() == title
-        for digit, dots in enumerate(ax.collections):
+        # Of each class the points, then its large digit and the white around that.
+        for digit, dots in enumerate(ax.collections[::3]):
             assert np.array_equal(dots.get_offsets(), places[labels == digit])
+        assert len(ax.collections) == 30
 
 
 def test_before_and_after_pairs_each_picture_with_its_digit():

@@ -33,11 +33,9 @@ class Digit(TypedDict):
 
 
 def best() -> Probabilities:
-    """Return what the reference network 'best' reads with: NumPy, since TensorFlow loads slowly.
-
-    The place for its temperature.
-    """
-    return networks.read("best").predict
+    """Return what the reference network 'best' reads with: NumPy, since TensorFlow loads slowly."""
+    network = networks.read("best")
+    return lambda images: pictures.probabilities(network.predict(images))
 
 
 def read(file: str, probabilities: Probabilities) -> list[Digit]:
@@ -65,7 +63,7 @@ def read(file: str, probabilities: Probabilities) -> list[Digit]:
         raise
     width, height = _upright_size(file)
     corners = np.round(boxes * (width, height, width, height)).astype(int)
-    lines = [1] * len(boxes)
+    lines = (pictures.line_numbers(boxes) + 1).tolist()
     return [
         Digit(digit=int(row.argmax()), probability=float(row.max()), box=box.tolist(), line=line)
         for row, box, line in zip(probabilities(images), corners, lines, strict=True)
