@@ -83,6 +83,12 @@ def _network_parameters(kernel_size: int) -> int:
     return convolutions + dense_parameters(size * size * 32, 800) + dense_parameters(800, 10)
 
 
+def _single_weight(row: int, column: int) -> np.ndarray:
+    kernel = np.zeros((3, 3))
+    kernel[row, column] = 1
+    return kernel
+
+
 PERCENT = (lambda right: 100 * right, "That is in percent; the answer should be a share, 0 to 1.")
 
 EXERCISES = {
@@ -122,6 +128,17 @@ EXERCISES = {
         ),
         otherwise="Sort the 7s by distance, take the last five, divide their mean by that of all.",
     ),
+    "01.4": Exercise(
+        right=90,
+        why="In `uint8`, 3 − 5 is 254 and 16 · 16 is 0: turn the pixels into floats first.",
+        hints=(
+            (28, "That is the code as it stands. Print `few[0].dtype`: what is 3 − 5 in it?"),
+            (0.9, "That is the share; the number of right answers is asked for."),
+            (10, "That is the number of mistakes."),
+            (Between(0, 40), "Still far too few. Are both `few` and `image` floats?"),
+        ),
+        otherwise="Change the type of the pixels and nothing else: 5,000 digits known, 100 asked.",
+    ),
     "02.1": Exercise(
         right=lambda: one_hot(data.load_mnist()[0][1]),
         why="One pair of indices an image: its row, and the column of its label.",
@@ -152,6 +169,22 @@ EXERCISES = {
             ("a", "Are the labels divided as well? And is the network any better than before?"),
             ("b", "`x_train_normal` is float32, which keeps seven digits however small a number."),
         ),
+    ),
+    "02.4": Exercise(
+        right=6_005 / 60_000,
+        tolerance=0.0005,
+        why="No better than chance: images and labels were shuffled in two different orders.",
+        hints=(
+            (1, "Every image beside its label? Repeat the two calls of `rng` in the same order."),
+            (
+                Between(0, 0.001),
+                "That counts images that kept their partner; any label of the same digit will do.",
+            ),
+            (lambda right: 1 - right, "That is the share beside a wrong label."),
+            (6_005, "That counts the images; divide by their number."),
+            PERCENT,
+        ),
+        otherwise="Put `y_train` in both orders, and take the mean of where they agree.",
     ),
     "03.1": Exercise(
         right=lambda: _network_parameters(5),
@@ -192,12 +225,40 @@ EXERCISES = {
         otherwise="Use `model.conv_parameters` with 32 channels and 32 filters for each layer.",
     ),
     "03.3": Exercise(
-        right="b",
-        why="The loss only asks for a high score of the true class, and ten high scores have it.",
+        right=lambda: _single_weight(1, 0),
+        why="The only weight fetches the pixel to the left, so everything moves to the right.",
         hints=(
-            ("a", "That needs something that weighs the ten scores against each other. What does?"),
-            ("c", "The loss does fall. Look at ten scores after training: what made it fall?"),
+            (lambda right: _single_weight(1, 2), "That moves the 5 to the left. Why this way?"),
+            (lambda right: _single_weight(0, 1), "That moves the 5 down. Rows come first."),
+            (lambda right: _single_weight(2, 1), "That moves the 5 up. Rows come first."),
+            (lambda right: _single_weight(1, 1), "That leaves the 5 where it is."),
+            (lambda right: np.eye(3), "That adds up three pixels; one is enough."),
+            (np.zeros_like, "All weights are 0, and so is the map. Which one must be 1?"),
         ),
+        otherwise="Eight weights are 0 and one is 1: the sum is a copy of the pixel under it.",
+    ),
+    "03.4": Exercise(
+        right=np.array([[241, 253], [0, 186]]),
+        why="A block is two *neighbouring* rows and columns: 2 is the length of the inner axes.",
+        hints=(
+            (
+                np.array([[225, 241], [240, 253]]),
+                "That is with the bug: rows 0 and 2 in one block, rows 1 and 3 in the other.",
+            ),
+            (
+                np.array([[241, 253], [186, 16]]),
+                "That is the largest number of each row. Which two axes are inside a block?",
+            ),
+            (
+                np.array([[35, 241], [240, 253]]),
+                "That is the largest number of each column. Which two axes are inside a block?",
+            ),
+            (
+                np.array([[89.25, 219.5], [0, 61.75]]),
+                "That is the mean of each block: max pooling keeps the largest number.",
+            ),
+        ),
+        otherwise="Print the 4×4 pixels, draw a line through the middle both ways, and compare.",
     ),
     "04.1": Exercise(
         right=3 * 391,
@@ -224,15 +285,37 @@ EXERCISES = {
         otherwise="Is the network fresh, after `set_seed(0)`, and the step 0.1 times the gradient?",
     ),
     "04.3": Exercise(
-        right=Between(0.002, 0.05),
-        why="A difference in the grid that is not clearly larger may be luck.",
+        right=0.0079,
+        tolerance=0.0001,
+        why="The network knows these images. Such a leak hides over-fitting, and flatters.",
         hints=(
-            (0, "All five are alike: does `seed` reach `training.train`?"),
-            (Between(1e-9, 0.001), "Very little: is that the variance? Take its square root."),
-            (Between(0.85, 1), "That looks like an accuracy; how far do the five lie apart?"),
-            (Between(0.2, 5), "Very much: is that in percent?"),
+            (-0.0079, "The sign: the careless accuracy minus the honest one."),
+            (Between(0.95, 1), "That is one of the two accuracies; their difference is wanted."),
+            (Between(0.7, 0.9), "Is that in percent? Leave the accuracies as shares."),
+            (Between(-0.0079, 0.0051), "Take the last 10,000 training images, and the last epoch."),
         ),
-        otherwise="Collect the five accuracies in a list, and use `np.std(…, ddof=1)`.",
+        otherwise="Use `accuracy_of(trained, …)` and the last value of `held_out['val_accuracy']`.",
+    ),
+    "04.4": Exercise(
+        right=0.00598,
+        tolerance=0.00002,
+        why="Every layer of the network is handled like this, from the last to the first.",
+        hints=(
+            (0.00649, "Did ReLU stop the derivative where the feature is 0?"),
+            (Between(0.19, 0.193), "That is the sum over the batch; the loss is its mean."),
+            (Between(0.206, 0.209), "The sum, not the mean; and ReLU has not stopped anything."),
+            (0.01792, "That is the largest derivative of a bias; the kernel's is wanted."),
+            (0.01954, "That is the last layer's gradient; go one layer further back."),
+        ),
+        otherwise="Multiply `error @ kernel.T` by `(features > 0)`; then as for the last kernel.",
+    ),
+    "04.5": Exercise(
+        right="b",
+        why="The loss only asks for a high score of the true class, and ten high scores have it.",
+        hints=(
+            ("a", "That needs something that weighs the ten scores against each other. What does?"),
+            ("c", "The loss does fall. Look at ten scores after training: what made it fall?"),
+        ),
     ),
     "05.1": Exercise(
         right=50 / 60,
@@ -274,6 +357,16 @@ EXERCISES = {
         ),
         otherwise="The answer is the temperature T itself, from 0.5 to 4.",
     ),
+    "05.4": Exercise(
+        right=2,
+        why="It prints the precision: rows and columns changed places. True digits come first.",
+        hints=(
+            (1, "One digit per image: along axis 1 the greatest of ten scores. That is right."),
+            (3, "The diagonal is the same whichever way the matrix is turned."),
+            (4, "Sums along the rows give recall if the rows are true digits. Are they?"),
+        ),
+        otherwise="The answer is the number of a line, from 1 to 4.",
+    ),
     "06.1": Exercise(
         right=7,
         why="The 0.18 of epoch 5 is not bettered in 6 and 7. Patience has its price: 9 is better.",
@@ -287,22 +380,43 @@ EXERCISES = {
         otherwise="Go through the list and count the epochs since the last new lowest value.",
     ),
     "06.2": Exercise(
-        right=Between(1.25, 1.9),
-        why="Our run: 18, 12 and 8 % misread, about a third less with each doubling.",
+        right=1.507,
+        tolerance=0.005,
+        why="18, 11 and 8 % misread: about a third less with each doubling.",
         hints=(
-            (Between(0.52, 0.8), "The ratio is the wrong way up: larger error over smaller."),
-            (Between(1.9, 4), "Is that for both doublings together? Take the square root."),
-            (1, "No change at all: do the errors come from different numbers of images?"),
+            (1 / 1.507, "The ratio is the wrong way up: larger error over smaller."),
+            (1.507**2, "That is for both doublings together. Take the square root."),
+            (1.663, "That is the first doubling; take the mean factor of both, by a square root."),
+            (1.365, "That is the second doubling; take the mean factor of both, by a square root."),
+            (Between(0.94, 0.95), "That looks like accuracies; the error is 1 − accuracy."),
+            (Between(1.05, 1.07), "That looks like accuracies; the error is 1 − accuracy."),
+            (Between(1.4, 1.6), "Close: is it the last epoch, and the mean of all five seeds?"),
         ),
         otherwise="Square root of first error over last error, with errors and not accuracies.",
     ),
     "06.3": Exercise(
-        right="c",
-        why="Step for step it is ahead: compare its epoch 4 with epoch 1 of 32, 64 steps and 63.",
+        right=2.246,
+        tolerance=0.005,
+        why="Just above 2.1. But batches of 64 took half as many steps: that may be all of it.",
         hints=(
-            ("a", "Look at the first epoch: is there any overlap?"),
-            ("b", "Is the mean over 128 images a less reliable gradient than that over 32?"),
+            (-2.246, "The other way round: the mean of 32 minus that of 64."),
+            (2.367, "`var` and `std` divide by n; for a sample's variance write `ddof=1`."),
+            (1.442, "That is for five seeds, too few to show it; there are ten."),
+            (0.71, "Divide each variance by the number of runs: the means vary less than a run."),
+            (4.037, "The second mean varies as well: add its variance."),
+            (0.0088, "That is the difference; divide it by its standard error."),
         ),
+        otherwise="The standard error is √(s₁²/n + s₂²/n), from the last column of both arrays.",
+    ),
+    "06.4": Exercise(
+        right=3,
+        why="What chooses the epoch is part of the training. Hold out training images for it.",
+        hints=(
+            (1, "The callback is right. Which images decide when it stops?"),
+            (2, "That is what is trained on, and for how long at most. Who decides when to stop?"),
+            (4, "The callback must be there. Which images does it watch?"),
+        ),
+        otherwise="The answer is the number of a line, from 1 to 4.",
     ),
     "07.1": Exercise(
         right=18,
@@ -338,6 +452,61 @@ EXERCISES = {
             ("a", "Compare the smallest and the largest: does each take the same ink?"),
             ("c", "Most of a large square is paper; but how much ink does it take in all?"),
         ),
+    ),
+    "07.4": Exercise(
+        right="b",
+        why="Take the slopes of the logits: the sum before the sigmoid is never flat.",
+        hints=(
+            ("a", "Each score depends on its own image alone: its slopes stand in its own map."),
+            ("c", "So does `gradient`, and its maps are not empty. What differs from it?"),
+        ),
+    ),
+    "08.1": Exercise(
+        right=0.004,
+        tolerance=0.00002,
+        why="300 of the 750 steps of the fall are left, so 300/750 of the peak.",
+        hints=(
+            (0.003, "The fall starts at step 250, not at 0: it has 750 steps."),
+            (0.006, "That is how much the rate has lost by then; how much is left?"),
+            (0.028, "That is the rise, continued; after step 250 the rate falls."),
+            (0.4, "That is the share of the peak; multiply by the peak, 0.01."),
+            (0.01, "That is the peak, which is reached at step 250."),
+        ),
+        otherwise="How many steps does the fall have, and how many of them are left at step 700?",
+    ),
+    "08.2": Exercise(
+        right=14,
+        why="A filter less saves twice: here, and in the dense layer, which has 25 inputs fewer.",
+        hints=(
+            (15, "With 15 it is 1,025,408 multiplications: over the budget."),
+            (Between(14.4, 14.6), "Filters are whole, and the budget must not be exceeded."),
+            (4, "Fewer filters also mean fewer inputs for the dense layer."),
+            (22, "Is the dense layer counted? Each filter brings 25 inputs to its 800 units."),
+        ),
+        otherwise="With F filters: 194,688 + 11·11·F·288 + 800·25·F + 8,000. Find the largest F.",
+    ),
+    "08.3": Exercise(
+        right="c",
+        why="Images and labels are drawn separately: no image has its own label any more.",
+        hints=(
+            ("a", "A shift by 0 to 2 pixels is not centred, but each digit keeps its label."),
+            ("b", "A roll moves the digits; what leaves at one side is border, and comes back so."),
+            ("d", "The bytes become numbers from 0 to 1, as they should."),
+        ),
+    ),
+    "08.4": Exercise(
+        right=0.000498,
+        tolerance=0.000005,
+        why="About five images of 10,000. A gain that is not clearly larger may be luck.",
+        hints=(
+            (0.000472, "Divide by n − 1 for a sample: `ddof=1`."),
+            (Between(1e-7, 1e-6), "That is the variance; take its square root."),
+            (0.0015, "That is the range, highest minus lowest."),
+            (Between(0.9, 1), "That looks like an accuracy; how far do the ten lie apart?"),
+            (Between(4.9, 5.05), "That is in images of 10,000; leave it as a share."),
+            (Between(0.049, 0.051), "Is that in percent? Leave it as a share."),
+        ),
+        otherwise="`np.std(…, ddof=1)` of the list `ten_seeds`.",
     ),
     "09.1": Exercise(
         right=5.91,
@@ -381,6 +550,15 @@ EXERCISES = {
         ),
         otherwise="Compare the shapes in front of the first pooling and behind it.",
     ),
+    "09.5": Exercise(
+        right="c",
+        why="What helps to choose cannot judge: the winner of six also had luck with these images.",
+        hints=(
+            ("a", "Each image is divided by 255, whatever the others are: nothing leaks there."),
+            ("b", "The same seed for all is fair: they differ in the dropout alone."),
+            ("d", "To take the best is right. On which images may one look for it?"),
+        ),
+    ),
     "10.1": Exercise(
         right=(3, -2),
         why="2.7 and −1.8, rounded: a pixel is the least step that leaves the image sharp.",
@@ -410,16 +588,16 @@ EXERCISES = {
         otherwise="Compute the share of right answers for each label, and take the highest.",
     ),
     "10.3": Exercise(
-        right=0.091,
+        right=0.089,
         tolerance=0.0005,
         why="No better than guessing: the network knows ink on empty ground only.",
         hints=(
             (Between(0.93, 1), "That looks like `careful` itself; exchange ink and paper first."),
             (Between(0.65, 0.93), "Is that the share that is misread? The accuracy is asked for."),
+            (40, "That counts the right ones; divide by their number."),
             (Between(1, 100), PERCENT[1]),
-            (Between(100, 1797), "That counts the right ones; divide by their number."),
         ),
-        otherwise="Let `read` read `1 - careful`, and compare the highest scores with `labels`.",
+        otherwise="Let `read` read `1 - careful`, and compare the highest scores with `held`.",
     ),
     "10.4": Exercise(
         right="b",
@@ -428,5 +606,16 @@ EXERCISES = {
             ("a", "When two digits share the scores of a letter, how high is the highest?"),
             ("c", "Print `np.sort(read(letters), axis=1)[:, -2:]`: is the second highest 0?"),
         ),
+    ),
+    "10.5": Exercise(
+        right=3,
+        why="Stretched to 20 columns, a narrow 1 becomes a broad block. `fit` keeps proportions.",
+        hints=(
+            (1, "Dark on white: 1 minus the brightness is the ink. That is right."),
+            (2, "`crop` takes away the empty margins. That is right."),
+            (4, "MNIST's digits do lie with their centre of mass on pixel 14. That is right."),
+            (5, "`read` takes a list of images, and `argmax` finds the highest of ten scores."),
+        ),
+        otherwise="Follow a 1 through the lines: what shape has it after each?",
     ),
 }

@@ -6,6 +6,7 @@ figure, ``style.mplstyle``.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib_inline.config import InlineBackend
 
@@ -62,15 +64,16 @@ def digit_grid(
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"titles must be as many as images ({len(images)}), not {len(titles)}")
     rows = -(-len(images) // columns)
-    height = (0.95 if titles is None else 1.2) * rows + (0.5 if title else 0)
-    figure = Figure(figsize=(0.95 * columns, height))
+    side = min(9.5 / columns, 1.9)
+    height = (side + (0 if titles is None else 0.25)) * rows + (0.5 if title else 0)
+    figure = Figure(figsize=(side * columns, height))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
     for index, (ax, image) in enumerate(zip(axes, images, strict=False)):
         ax.imshow(image, cmap="gray_r")
         if titles is not None:
-            ax.set_title(str(titles[index]), fontsize=10)
+            ax.set_title(str(titles[index]), fontsize=12 if side < 1.2 else 16)
     if title:
         figure.suptitle(title)
     return figure
@@ -82,24 +85,18 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
     Parameters
     ----------
     history : dict of str to list of float
-        "accuracy" and "loss", one value an epoch; with "val_" in front, those of held-out data.
+        "accuracy" and "loss", one value an epoch; with ``"val_"`` in front, those of held-out data.
     title : str
         Above both panels.
     """
     figure = Figure(figsize=(10, 4))
-    for ax, name, color in zip(figure.subplots(1, 2), ("accuracy", "loss"), COLORS, strict=False):
-        epochs = range(1, len(history[name]) + 1)
-        ax.plot(epochs, history[name], color=color, marker="o", markersize=4, label="training")
+    for ax, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        lines = {name: ("training", "C0o-"), f"val_{name}": ("validation", "C1s--")}
+        for key, (label, style) in lines.items():
+            if key in history:
+                epochs = range(1, len(history[key]) + 1)
+                ax.plot(epochs, history[key], style, markersize=5, label=label)
         if f"val_{name}" in history:
-            ax.plot(
-                epochs,
-                history[f"val_{name}"],
-                color=color,
-                ls="--",
-                marker="s",
-                markersize=4,
-                label="validation",
-            )
             ax.legend()
         ax.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -109,7 +106,7 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
 
 
 def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Figure:
-    """Draw a confusion matrix with its counts; only the mistakes are shaded.
+    """Draw a confusion matrix with its counts: the mistakes shaded, the diagonal grey, no zeros.
 
     Parameters
     ----------
@@ -117,23 +114,23 @@ def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Fi
         Rows are the true digits, columns the predicted ones.
     title : str
     """
-    size = 0.6 * len(matrix)
-    figure = Figure(figsize=(size + 1, size + 0.5))
+    figure = Figure(figsize=(0.7 * len(matrix) + 1.2, 0.4 * len(matrix) + 1))
     ax = figure.subplots()
     _draw_confusion(ax, matrix)
     ax.set_title(title)
     return figure
 
 
-def _draw_confusion(ax: Axes, matrix: np.ndarray, fontsize: float = 10.5) -> None:
-    mistakes = np.array(matrix)
-    np.fill_diagonal(mistakes, 0)
-    ax.imshow(mistakes, cmap="Blues")
-    dark = mistakes > mistakes.max() / 2
-    for i, j in np.ndindex(*mistakes.shape):
-        color = "w" if dark[i, j] else "k"
-        ax.text(j, i, matrix[i, j], ha="center", va="center", color=color, fontsize=fontsize)
-    digits = range(len(mistakes))
+def _draw_confusion(ax: Axes, matrix: np.ndarray, diagonal: bool = True) -> None:
+    right = np.eye(len(matrix), dtype=bool)
+    mistakes = np.ma.masked_array(matrix, right)
+    ax.set_facecolor("0.85")  # shines through where the image is masked
+    ax.imshow(mistakes, cmap="Blues", vmin=0, vmax=max(1, mistakes.max()), aspect="auto")
+    for (i, j), count in np.ndenumerate(matrix):
+        if count and (diagonal or i != j):
+            dark = i != j and count > mistakes.max() / 2
+            ax.text(j, i, count, ha="center", va="center", color="w" if dark else "k", fontsize=13)
+    digits = range(len(matrix))
     ax.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
 
 
@@ -147,156 +144,170 @@ def loss_along_step(step_sizes: np.ndarray, losses: np.ndarray, start: float) ->
     start : float
         The loss before the step.
     """
-    figure = Figure(figsize=(7, 3.8))
+    figure = Figure(figsize=(8, 4.2))
     ax = figure.subplots()
-    ax.semilogx(step_sizes, losses, marker="o", markersize=4, label="after the step")
-    ax.axhline(start, color=COLORS[1], ls="--", label="before the step")
+    ax.semilogx(step_sizes, losses, marker="o", markersize=5, label="after the step")
+    ax.axhline(start, color="0.4", ls="--", label="before the step")
     ax.set(xlabel="step size (learning rate)", ylabel="loss of the same batch")
-    # The gain is small beside what an overlong step does: its curve may leave the picture.
-    ax.set_ylim(losses.min() - 0.1, 2 * start - losses.min() + 0.1)
+    # The gain is small beside what an overlong step does: its curve leaves the picture.
+    bottom, top = losses.min() - 0.1, 2 * start - losses.min() + 0.1
+    ax.set_ylim(bottom, top)
+    if losses[-1] > top:
+        text = f"{losses[-1]:.1f} at a\nstep of {step_sizes[-1]:g}"
+        end, below = (step_sizes[-1], top), (step_sizes[-1], top - 0.09)
+        arrow = {"arrowstyle": "->", "color": COLORS[0], "lw": 2}
+        ax.annotate(text, end, below, ha="center", va="top", color=COLORS[0], arrowprops=arrow)
+        ax.set_xlim(right=2.5 * step_sizes[-1])
     ax.grid(alpha=0.3)
     ax.legend(loc="upper left")
     return figure
 
 
-def learning_rates(rates: dict[str, np.ndarray]) -> Figure:
-    """Draw learning rates against the gradient step, a line each, with its name beside it.
+def time_and_accuracy(
+    names: Sequence[str], seconds: Sequence[float], accuracies: Sequence[Sequence[float]]
+) -> Figure:
+    """Draw accuracy against time, a named mark for each way of training, joined in their order.
 
     Parameters
     ----------
-    rates : dict of str to (steps,) array
+    names, seconds : sequences of n
+    accuracies : sequence of n sequences
+        One value per seed: the mean is the mark, small marks stand for the seeds.
     """
-    figure = Figure(figsize=(7, 3.8))
+    figure = Figure(figsize=(10, 6))
     ax = figure.subplots()
-    for (name, values), ls in zip(rates.items(), ("-", "--", ":"), strict=False):
-        ax.plot(np.arange(1, len(values) + 1), values, ls=ls, label=name)
-    ax.set(xlabel="gradient step", ylabel="learning rate", ylim=(0, None))
+    means = [np.mean(values) for values in accuracies]
+    ax.semilogx(seconds, means, "o-", color=COLORS[0], lw=1, markersize=9)
+    for x, values in zip(seconds, accuracies, strict=True):
+        ax.plot([x] * len(values), values, ".", color="0.4", markersize=5)
+    # The quick ones have about the same time: names beside them, pushed apart. The others: names
+    # above and below in turns.
+    quick = [
+        index for index in np.argsort(means) if seconds[index] ** 2 < min(seconds) * max(seconds)
+    ]
+    heights, gap = np.array(means), 0.06 * (max(means) - min(means))
+    for low, high in 50 * list(itertools.pairwise(quick)):
+        push = max(0, gap - heights[high] + heights[low]) / 2
+        heights[[low, high]] += -push, push
+    for index, (name, x, mean) in enumerate(zip(names, seconds, means, strict=True)):
+        if index in quick:
+            line = {"arrowstyle": "-", "color": "0.6", "shrinkB": 6, "relpos": (0, 0.5)}
+            ax.annotate(name, (x, mean), (1.12 * x, heights[index]), va="center", arrowprops=line)
+        else:
+            offset = (0, -20 if index % 2 else 20)
+            ax.annotate(
+                name, (x, mean), offset, textcoords="offset points", ha="center", va="center"
+            )
+    ax.set(xlabel="seconds of computing (logarithmic axis)", ylabel="accuracy on held-out images")
+    ax.set_title("One change after the other (large: means, small: single seeds)")
+    ax.set_xlim(0.85 * min(seconds), 2.8 * max(seconds))
+    ticks = [t for t in (10, 20, 50, 100, 200, 500, 1000) if 0.85 * min(seconds) < t]
+    ax.set_xticks(ticks, [f"{t}" for t in ticks])
+    ax.minorticks_off()
     ax.grid(alpha=0.3)
-    ax.legend()
     return figure
 
 
-def shifts(windows: np.ndarray) -> Figure:
-    """Draw an image at all its shifts, with the outline of the unmoved one over each.
-
-    Parameters
-    ----------
-    windows : (2 * s + 1, 2 * s + 1, 28, 28) array
-        Windows onto the image padded by s pixels; ``windows[s, s]`` is the image itself.
-    """
-    side = len(windows)
-    border = side // 2
-    figure = Figure(figsize=(2.1 * side, 2.25 * side))
-    for (row, column), ax in np.ndenumerate(figure.subplots(side, side)):
-        ax.imshow(windows[row, column], cmap="gray_r")
-        middle = windows[border, border]
-        ax.contour(middle, [middle.max() / 2], colors=COLORS[1], linewidths=1.5)
-        down, right = border - row, border - column
-        moves = [f"{'down' if down > 0 else 'up'} {abs(down)}"] if down else []
-        moves += [f"{'right' if right > 0 else 'left'} {abs(right)}"] if right else []
-        ax.set_title(", ".join(moves) or "unmoved")
-        ax.axis("off")
-    return figure
-
-
-def convolution_step(patch: np.ndarray, kernel: np.ndarray, feature_map: np.ndarray) -> Figure:
-    """Draw a patch, a kernel and their convolution as numbers; its first step is framed.
+def convolution_step(
+    patch: np.ndarray, kernel: np.ndarray, feature_map: np.ndarray, row: int = 0, column: int = 0
+) -> Figure:
+    """Draw one step of a convolution in numbers: window, weights, products, and their sum.
 
     Parameters
     ----------
     patch : (n, n) array, 0 to 255
     kernel : (k, k) array
     feature_map : (n - k + 1, n - k + 1) array
+    row, column : int
+        The window's upper left corner, and the place of the sum.
     """
-    panels = {"pixels": patch, "kernel": kernel, "feature map": feature_map}
-    figure = Figure(figsize=(9, 3.7))
-    figure.get_layout_engine().set(wspace=0.08)
-    axes = figure.subplots(1, 3, width_ratios=[len(panel) for panel in panels.values()])
-    frames = (len(kernel), len(kernel), 1)
-    for ax, (name, values), side in zip(axes, panels.items(), frames, strict=True):
+    size = len(kernel)
+    window = patch[row : row + size, column : column + size]
+    panels = {
+        "pixels": patch,
+        "× kernel": kernel,
+        "= products": window * kernel + 0.0,  # no −0
+        "sum → feature map": feature_map,
+    }
+    figure = Figure(figsize=(10.5, 3.6))
+    axes = figure.subplots(1, 4, width_ratios=[len(panel) for panel in panels.values()])
+    for ax, (title, values) in zip(axes, panels.items(), strict=True):
         limit = 2 * np.abs(values).max()
         ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
         for (i, j), value in np.ndenumerate(values):
-            ax.text(j, i, f"{value:.0f}", ha="center", va="center")
-        ax.add_patch(Rectangle((-0.5, -0.5), side, side, fill=False, lw=3, clip_on=False))
-        ax.set(title=name, xticks=[], yticks=[])
+            ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=13)
+        ax.set(title=title, xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
+    for ax, side in ((axes[0], size), (axes[3], 1)):
+        frame = Rectangle((column - 0.5, row - 0.5), side, side, fill=False, lw=3, clip_on=False)
+        ax.add_patch(frame)
     return figure
 
 
-def edge_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
-    """Draw a digit and its feature maps, before and after ReLU.
+def edge_maps(
+    digit: np.ndarray, kernels: Mapping[str, np.ndarray], maps: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draw a digit and, below each kernel, its feature map before and after ReLU.
 
     Parameters
     ----------
     digit : (28, 28) array
-    maps : mapping of str to (height, width) array
-        Titles and feature maps.
+    kernels, maps : mappings of str to (size, size) array
+        Under the same names, which become titles.
     """
-    figure = Figure(figsize=(10, 4.5))
-    axes = figure.subplots(2, len(maps) + 1)
-    axes[0, 0].imshow(digit)
-    axes[0, 0].set_title("digit")
+    figure = Figure(figsize=(9, 6.2))
+    axes = figure.subplots(3, len(maps) + 1, height_ratios=[0.75, 1, 1])
     for ax in axes.flat:
         ax.axis("off")
-    for (ax, below), (name, values) in zip(axes.T[1:], maps.items(), strict=True):
-        limit = np.abs(values).max()
-        ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
-        below.imshow(np.maximum(values, 0), cmap="PuOr_r", vmin=-limit, vmax=limit)
-        ax.set_title(name)
-        below.set_title("after ReLU", fontsize=10)
+    axes[0, 0].imshow(digit)
+    axes[0, 0].set_title("digit")
+    for ax, text in zip(axes[1:, 0], ("feature map", "after ReLU"), strict=True):
+        ax.text(0.5, 0.5, text, fontsize=14, ha="center", va="center")
+    for column, (name, values) in zip(axes.T[1:], maps.items(), strict=True):
+        panels = (kernels[name], values, np.maximum(values, 0))
+        for ax, panel, light in zip(column, panels, (2, 1.2, 1.2), strict=True):
+            limit = light * np.abs(panel).max()
+            ax.imshow(panel, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        column[0].set_title(name)
+        for (i, j), value in np.ndenumerate(kernels[name]):
+            column[0].text(j, i, f"{value:.2g}", ha="center", va="center")
     return figure
 
 
-def layer_shapes(network: keras.Model) -> Figure:
-    """Draw each layer's output to scale along one axis, and below it the layer's parameters.
+def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
+    """Draw a digit and the shape of each layer's output, coloured by the kind of layer.
 
     Parameters
     ----------
     network : keras.Model
         A sequence of layers whose outputs are square maps or vectors.
+    digit : (28, 28) array
     """
-    outputs = [("Input", network.input_shape[1:], 0)]
-    for layer in network.layers:
-        outputs.append((type(layer).__name__, layer.output.shape[1:], layer.count_params()))
-    figure = Figure(figsize=(10, 4))
-    above, below = figure.subplots(2, 1, sharex=True)
-    for x, (_, shape, _) in enumerate(outputs):
+    kinds = {
+        "Conv2D": ("convolution", COLORS[5]),
+        "MaxPooling2D": ("pooling", COLORS[3]),
+        "Flatten": ("flatten", "0.8"),
+        "Dense": ("dense", COLORS[2]),
+    }
+    figure = Figure(figsize=(10.5, 3.3))
+    ax = figure.subplots()
+    ax.imshow(digit, extent=(-0.4, 0.4, 0, 0.8))
+    ax.add_patch(Rectangle((-0.4, 0), 0.8, 0.8, fill=False))
+    labels = [("input", network.input_shape[1:])]
+    for x, layer in enumerate(network.layers, start=1):
+        name, color = kinds[type(layer).__name__]
+        shape = layer.output.shape[1:]
+        labels.append((name, shape))
         maps = len(shape) == 3
-        width, height = (shape[1] / 40, shape[0] / 40) if maps else (0.12, shape[0] / 800)
-        for sheet in reversed(range(min(shape[-1], 4) if maps else 1)):
-            corner = (x - width / 2 + 0.05 * sheet, 0.05 * sheet)
-            style = {"facecolor": "#cfe3f1", "edgecolor": COLORS[0], "zorder": 9 - sheet}
-            above.add_patch(Rectangle(corner, width, height, **style))
-        above.text(x, -0.06, "×".join(map(str, shape)), ha="center", va="top")
-    above.set(xlim=(-0.6, len(outputs) - 0.4), ylim=(-0.25, 1.05), aspect="equal")
-    above.axis("off")
-    counts = [count for *_, count in outputs]
-    below.bar_label(below.bar(range(len(counts)), counts), [f"{n:,}" if n else "" for n in counts])
-    names = [name.replace("Pooling", "\nPooling") for name, *_ in outputs]
-    below.set_xticks(range(len(outputs)), names)
-    below.set(ylabel="parameters", ylim=(0, 1.15 * max(counts)))
-    below.yaxis.set_major_formatter("{x:,.0f}")
-    return figure
-
-
-def score_bars(scores: Mapping[str, np.ndarray], label: int) -> Figure:
-    """Draw the ten scores of one image, a panel for each activation.
-
-    Parameters
-    ----------
-    scores : mapping of str to (10,) array, 0 to 1
-        The activation's name and its scores.
-    label : int
-        The true digit; its bar is the dark one.
-    """
-    figure = Figure(figsize=(9, 3.4))
-    axes = figure.subplots(1, len(scores), sharey=True)
-    colors = [COLORS[1] if digit == label else "#9ecae1" for digit in range(10)]
-    for ax, (name, values) in zip(axes, scores.items(), strict=True):
-        ax.bar(range(10), values, color=colors)
-        ax.set(title=name, xlabel="digit", ylim=(0, 1), xticks=range(10))
-    axes[0].set_ylabel(f"score (true digit: {label})")
+        width, height = (shape[1] / 35, shape[0] / 35) if maps else (0.14, max(shape[0] / 800, 0.1))
+        for sheet in reversed(range(5 if maps else 1)):
+            corner = (x - width / 2 + 0.045 * sheet - 0.09 * maps, 0.045 * sheet)
+            ax.add_patch(Rectangle(corner, width, height, facecolor=color, edgecolor="k", lw=0.8))
+    for x, (name, shape) in enumerate(labels):
+        text = f"{name}\n{'×'.join(map(str, shape))}"
+        ax.text(x, -0.07, text, ha="center", va="top", linespacing=1.4)
+    ax.set(xlim=(-0.6, len(labels) - 0.5), ylim=(-0.55, 1.05), aspect="equal")
+    ax.axis("off")
     return figure
 
 
@@ -310,7 +321,7 @@ def one_hot_rows(images: np.ndarray, rows: np.ndarray) -> Figure:
     """
     figure = Figure(figsize=(6, 0.5 * len(rows) + 0.7))
     left, right = figure.subplots(1, 2, width_ratios=[1, rows.shape[1]])
-    left.imshow(np.vstack(images), cmap="gray_r")
+    left.imshow(images.reshape(-1, images.shape[-1]), cmap="gray_r")
     left.axis("off")
     right.imshow(rows, cmap="Blues", vmax=2)
     for (row, digit), value in np.ndenumerate(rows):
@@ -343,14 +354,14 @@ def error_gallery(
         Places in the figure: its size does not depend on the number of errors. What does not fit
         is left out.
     """
-    figure = Figure(figsize=(0.82 * columns, 1.2 * rows))
+    side = max(0.95, 9.1 / columns)
+    figure = Figure(figsize=(side * columns, (0.8 * side + 0.55) * rows))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
     for ax, image, label, row in zip(axes, images, labels, probabilities, strict=False):
-        # Grey rather than black ink: the captions are to be read first.
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=400)
-        ax.set_title(f"{label}→{row.argmax()}\n{row.max():.3f}", fontsize=9.5)
+        ax.imshow(image, vmin=0, vmax=255)
+        ax.set_title(f"{label}→{row.argmax()}\n{row.max():.3f}", fontsize=12)
     return figure
 
 
@@ -367,8 +378,8 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
     """
     from mnist_cnn.evaluation import wilson_interval
 
-    figure = Figure(figsize=(6.5, 6))
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.5, 1])
+    figure = Figure(figsize=(8.5, 5))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
     top.plot([0, 1], [0, 1], color="0.5", ls=":", label="as sure as right")
     # A large first marker is seen where another lies on it.
     for (name, curve), marker, size in zip(curves.items(), "osD^", (10, 6, 6, 6), strict=False):
@@ -381,7 +392,7 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
         bottom.semilogy(curve.confidence, curve.count, **style)
     bottom.axhline(10, color="0.5", ls=":")
     top.set(ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.03, 1.03))
-    top.legend(loc="upper left")
+    top.legend(loc="lower right", bbox_to_anchor=(0.97, 0))
     bottom.set(xlabel="confidence (greatest score)", ylabel="images", ylim=(0.7, 2e4))
     for ax in (top, bottom):
         ax.grid(alpha=0.3)
@@ -389,109 +400,151 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
 
 
 def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
-    """Draw a training run on one page: both curves, the confusion matrix, recall by digit.
+    """Draw a training run on one page: both curves, the mistakes, and how many of each digit.
 
     Parameters
     ----------
     history : dict of str to list of float
-        "accuracy" and "loss", one value an epoch; with "val_" in front, those of held-out data.
+        "accuracy" and "loss", one value per epoch; with ``"val_"`` in front, of held-out data.
     matrix : (10, 10) array of integers
         Rows are the true digits, columns the predicted ones.
     title : str
         What the run was, and its result.
     """
-    figure = Figure(figsize=(11, 6.4))
+    figure = Figure(figsize=(9.6, 5))
     panels = figure.subplot_mosaic(
-        [["accuracy", "matrix"], ["loss", "matrix"], ["loss", "recall"]],
-        width_ratios=[1.15, 1],
-        height_ratios=[3, 1.2, 2],
+        [["accuracy", "matrix", "misread"], ["loss", "matrix", "misread"]],
+        width_ratios=[1.1, 1.5, 0.5],
     )
     for name, scale in (("accuracy", "linear"), ("loss", "log")):
-        for prefix, ls, meaning in (("", "-", "training"), ("val_", "--", "held out")):
+        for prefix, style, meaning in (("", "o-", "training"), ("val_", "s--", "validation")):
             if values := history.get(prefix + name):
-                panels[name].plot(range(1, len(values) + 1), values, ls=ls, label=meaning)
+                epochs = range(1, len(values) + 1)
+                panels[name].plot(epochs, values, style, markersize=4, label=meaning)
         panels[name].set(ylabel=name, yscale=scale)
+        panels[name].xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
         panels[name].grid(alpha=0.3)
     panels["accuracy"].legend(loc="lower right")
     panels["loss"].set_xlabel("epoch")
-    _draw_confusion(panels["matrix"], matrix, fontsize=8.5)
-    recall = np.diag(matrix) / np.sum(matrix, axis=1)
-    panels["recall"].bar(range(len(recall)), 1 - recall, color=COLORS[1])
-    panels["recall"].set(xlabel="digit", ylabel="share misread", xticks=range(len(recall)))
+    _draw_confusion(panels["matrix"], matrix, diagonal=False)
+    panels["matrix"].set_title("Mistakes")
+    misread = 1 - np.diag(matrix) / np.sum(matrix, axis=1)
+    bars = panels["misread"].barh(range(len(matrix)), 100 * misread, color="0.6")
+    panels["misread"].bar_label(bars, fmt="%.1f", padding=3)
+    panels["misread"].set(title="Misread, %", xticks=[], yticks=range(len(matrix)))
+    panels["misread"].set(xlim=(0, 160 * max(*misread, 0.001)), ylim=panels["matrix"].get_ylim())
     figure.suptitle(title)
     return figure
 
 
-def _tile(ax: Axes, images: np.ndarray, columns: int, **options: object) -> None:
-    """Draw (n, height, width) images side by side, row after row, as one picture with gaps."""
-    gap = -(-images.shape[1] // 5)
-    height, width = images.shape[1] + gap, images.shape[2] + gap
-    sheet = np.full((-(-len(images) // columns) * height - gap, columns * width - gap), np.nan)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        top, left = row * height, column * width
-        sheet[top : top + height - gap, left : left + width - gap] = image
-        corner = (left - 0.5, top - 0.5)
-        frame = {"fill": False, "edgecolor": "0.6", "lw": 0.6, "clip_on": False}
-        ax.add_patch(Rectangle(corner, width - gap, height - gap, **frame))
-    ax.imshow(sheet, **options)
-    ax.axis("off")
+def _frame(ax: Axes) -> None:
+    """Draw a picture's border, and no numbers along it."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="0.6")
 
 
-def filter_grid(kernels: np.ndarray, title: str = "") -> Figure:
+def filter_grid(
+    kernels: np.ndarray, numbers: Sequence[int] | np.ndarray, title: str = ""
+) -> Figure:
     """Draw kernels in rows of eight on one scale: orange is positive, purple negative.
 
     Parameters
     ----------
     kernels : (n, height, width) array
+    numbers : sequence of n integers
+        Written above each kernel.
     title : str
     """
-    figure = Figure(figsize=(8, 0.8 * len(kernels) / 8 + 0.5))
-    ax = figure.subplots()
-    limit = 1.3 * np.abs(kernels).max()
-    _tile(ax, kernels, columns=8, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    figure.colorbar(ax.images[0], label="weight", shrink=0.8)
-    ax.set_title(title)
+    rows = -(-len(kernels) // 8)
+    figure = Figure(figsize=(9, 1.05 * rows + 0.6))
+    axes = figure.subplots(rows, 8, squeeze=False)
+    limit = 1.1 * np.abs(kernels).max()
+    shown, spare = np.split(axes.ravel(), [len(kernels)])
+    for ax in spare:
+        ax.remove()
+    for ax, kernel, number in zip(shown, kernels, numbers, strict=True):
+        picture = ax.imshow(kernel, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        ax.set_title(number, fontsize=15)
+        _frame(ax)
+    bar = figure.colorbar(picture, ax=list(shown), shrink=0.8)
+    bar.set_label("weight", fontsize=15)
+    bar.ax.tick_params(labelsize=14)
+    figure.suptitle(title)
     return figure
 
 
-def feature_maps(digit: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
-    """Draw a digit and the maps of some layers, in rows of eight, a common scale a layer.
+def feature_maps(
+    maps: np.ndarray,
+    numbers: Sequence[int] | np.ndarray,
+    *,
+    kernels: np.ndarray | None = None,
+    digit: np.ndarray | None = None,
+) -> Figure:
+    """Draw feature maps in rows of eight, on one scale, below the numbers of their filters.
+
+    The scale ends at the 98th percentile of what is not 0: a few great values would make the rest
+    pale.
 
     Parameters
     ----------
-    digit : (28, 28) array, 0 for background
-    maps : mapping of str to (n, height, width) array, 0 or more
-        Titles and feature maps after ReLU.
+    maps : (n, height, width) array, 0 or more
+        Feature maps after ReLU.
+    numbers : sequence of n integers
+    kernels : (n, 3, 3) array or None
+        Drawn above the maps: orange is positive, purple negative.
+    digit : (28, 28) array or None
+        Its outline is drawn over the maps, each number of a map in the middle of what it sees.
     """
-    figure = Figure(figsize=(8.5, 3.1 * len(maps)))
-    axes = figure.subplots(len(maps), 2, width_ratios=[1, 3.5], squeeze=False)
-    for ax in axes[:, 0]:
-        ax.axis("off")
-    axes[0, 0].imshow(digit, vmax=1.5 * digit.max())
-    axes[0, 0].set_title("digit")
-    for ax, (title, values) in zip(axes[:, 1], maps.items(), strict=True):
-        _tile(ax, values, columns=8, cmap="Blues", vmin=0, vmax=values.max())
-        ax.set_title(title)
+    blocks = -(-len(maps) // 8)
+    parts = 1 if kernels is None else 2
+    figure = Figure(figsize=(9.5, (1.25 * parts + 0.3) * blocks))
+    axes = figure.subplots(blocks * parts, 8, squeeze=False)
+    upper, lower = (axes[i::parts].ravel()[: len(maps)] for i in (0, parts - 1))
+    top = np.percentile(maps[maps > 0], 98)
+    step = 28 // maps.shape[1]
+    edges = 13.5 + np.array([-0.5, 0.5]) * step * maps.shape[1]
+    for above, ax, values, number in zip(upper, lower, maps, numbers, strict=True):
+        ax.imshow(values, cmap="Blues", vmin=0, vmax=top, extent=(*edges, *edges[::-1]))
+        above.set_title(number, fontsize=13)
+    if kernels is not None:
+        limit = 1.1 * np.abs(kernels).max()
+        for ax, kernel in zip(upper, kernels, strict=True):
+            ax.imshow(kernel, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    if digit is not None:
+        for ax in lower:
+            ax.contour(digit, [digit.max() / 2], colors="0.5", linewidths=1)
+    for ax in axes.flat:
+        _frame(ax)
+        ax.set_visible(bool(ax.images))
     return figure
 
 
-def patch_rows(patches: np.ndarray, columns: int = 2) -> Figure:
-    """Draw for each filter the patches that excite it most, a row a filter.
+def patch_rows(
+    patches: np.ndarray, numbers: Sequence[int] | np.ndarray, columns: int = 2
+) -> Figure:
+    """Draw for each filter the patches that excite it most, a row each, behind its number.
 
     Parameters
     ----------
     patches : (filters, n, height, width) array, 0 for background
+    numbers : sequence of as many integers
     columns : int
         Rows of patches stand in so many columns, filled one after the other.
     """
-    filters, count = patches.shape[:2]
+    filters, count, height, width = patches.shape
     rows = -(-filters // columns)
-    figure = Figure(figsize=(0.65 * count * columns, 0.68 * rows))
-    figure.get_layout_engine().set(wspace=0.1)
+    layout = ConstrainedLayoutEngine(wspace=0.08, hspace=0.06)
+    figure = Figure(figsize=(9.5, 9 * rows / (count * columns)), layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False).T.ravel()
-    for ax, row in zip(axes, patches, strict=True):
-        _tile(ax, row, columns=count, cmap="Blues", vmin=0, vmax=1.9 * patches.max())
+    for ax, row, number in zip(axes, patches, numbers, strict=True):
+        gap = np.full((count, height, 1), np.nan)
+        strip = np.concatenate([row, gap], axis=2).transpose(1, 0, 2).reshape(height, -1)
+        ax.imshow(strip[:, :-1], cmap="gray_r", vmin=0, vmax=patches.max())
+        for left in range(0, count * (width + 1), width + 1):
+            ax.add_patch(Rectangle((left - 0.5, -0.5), width, height, fill=False, clip_on=False))
+        ax.set_ylabel(number, rotation=0, ha="right", va="center", fontsize=15)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
     return figure
 
 
@@ -509,13 +562,13 @@ def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
     for ax in axes.flat:
         ax.axis("off")
     for row, digit in zip(axes, digits, strict=True):
-        row[0].imshow(digit, vmax=1.5 * digit.max())
+        row[0].imshow(digit, cmap="gray_r")
     for column, (title, values) in zip(axes.T[1:], maps.items(), strict=True):
         column[0].set_title(title)
         for ax, digit, value in zip(column, digits, values, strict=True):
             limit = 1.3 * np.abs(value).max()
             ax.imshow(value, cmap="PuOr_r", vmin=-limit, vmax=limit)
-            ax.contour(digit, [digit.max() / 2], colors="0.4", linewidths=0.8)
+            ax.contour(digit, [digit.max() / 2], colors="0.4", linewidths=1)
     return figure
 
 
@@ -525,16 +578,19 @@ def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     Parameters
     ----------
     points : mapping of str to (n, 2) array
-        Titles and points, a panel each.
+        Titles and points, a panel each. A large digit stands in the middle of each class.
     labels : (n,) array of integers, 0 to 9
     """
     colors = matplotlib.colormaps["tab10"]
-    figure = Figure(figsize=(5.2 * len(points), 4.7))
+    figure = Figure(figsize=(4.8 * len(points), 4.7))
     axes = figure.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
     for ax, (title, places) in zip(axes, points.items(), strict=True):
         for digit in range(10):
             x, y = places[labels == digit].T
-            ax.scatter(x, y, s=22, lw=0.3, color=colors(digit), marker=f"${digit}$")
+            ax.scatter(x, y, s=26, lw=0.3, color=colors(digit), marker=f"${digit}$", alpha=0.7)
+            for color, width, zorder in (("w", 7, 3), (colors(digit), 1, 4)):
+                middle = {"color": color, "lw": width, "zorder": zorder}
+                ax.scatter(np.median(x), np.median(y), s=300, marker=f"${digit}$", **middle)
         ax.set(title=title, aspect="equal")
         ax.axis("off")
     return figure
@@ -572,13 +628,13 @@ def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
     figure = Figure(figsize=(8, 8 * height / width + 0.3))
     ax = figure.subplots()
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    ax.set_title("A box for each digit, numbered from left to right")
+    ax.set_title("A box for each digit, numbered line by line")
     ax.axis("off")
     for number, box in enumerate(boxes * (width, height, width, height), start=1):
         left, top, right, bottom = box
         size = right - left, bottom - top
         ax.add_patch(Rectangle((left, top), *size, fill=False, color=COLORS[1], lw=1.5))
-        ax.text(left, top - 3, number, color=COLORS[1])
+        ax.text(left, top - 3, str(number), color=COLORS[1])
     return figure
 
 

@@ -46,7 +46,7 @@ def train(
     -------
     model : keras.Model
     history : dict of str to list of float
-        As Keras's ``History.history``: "loss" and "accuracy", and with "val_" those of the
+        As Keras's ``History.history``: "loss" and "accuracy", and with ``"val_"`` those of the
         validation data.
 
     Raises

@@ -1,147 +1,69 @@
-"""A headless Chromium without a network, steered through its DevTools protocol."""
+"""Chromium without a network, steered by Playwright; pages that keep what they ask and complain."""
 
-import base64
-import itertools
-import json
+import contextlib
 import shutil
 import subprocess
-import time
+import tarfile
 from pathlib import Path
 
-import websocket  # comes with Jupyter
+import pytest
 
-PROGRAM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+ROOT = Path(__file__).parents[1]
+AXE = "4.14.1"
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PROGRAM = next(filter(None, map(shutil.which, NAMES)), None)
+# Only this machine can be reached, and a page may open the speaker's window by itself.
+FLAGS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-popup-blocking"]
+needs_chromium = pytest.mark.skipif(
+    PROGRAM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
 )
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"]
-FLAGS += ["--disable-popup-blocking", "--host-resolver-rules=MAP * ~NOTFOUND"]
-STAGE = {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False}
 
 
-class Browser:
-    """Opens pages, and keeps what each of them asked for and complained of."""
+@contextlib.contextmanager
+def launched():
+    """Give a running browser."""
+    from playwright.sync_api import sync_playwright
 
-    def __init__(self, folder: Path):
-        self.process = subprocess.Popen(
-            [PROGRAM, *FLAGS, f"--user-data-dir={folder}", "--remote-debugging-port=0"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=PROGRAM, args=FLAGS, chromium_sandbox=False
         )
-        port = folder / "DevToolsActivePort"
-        self.wait(lambda: port.exists() and port.read_text().count("\n"), "Chromium to start")
-        number, path = port.read_text().split()
-        self.socket = websocket.create_connection(
-            f"ws://127.0.0.1:{number}{path}", suppress_origin=True, timeout=60
-        )
-        self.numbers = itertools.count(1)
-        self.answers, self.pages = {}, {}
-        self.send(
-            "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True
-        )
-
-    def send(self, method: str, session: str | None = None, **parameters):
-        """Ask for something and return the answer; events that come in between are kept."""
-        number = next(self.numbers)
-        message = {"id": number, "method": method, "params": parameters}
-        self.socket.send(json.dumps(message | ({"sessionId": session} if session else {})))
-        while number not in self.answers:
-            received = json.loads(self.socket.recv())
-            if "id" in received:
-                self.answers[received["id"]] = received
-            else:
-                self.keep(received)
-        answer = self.answers.pop(number)
-        assert "error" not in answer, (method, answer["error"])
-        return answer["result"]
-
-    def keep(self, event: dict):
-        """Keep an event with its page; a new page is made ready before it runs."""
-        if event.get("method") == "Target.attachedToTarget":
-            session = event["params"]["sessionId"]
-            if event["params"]["targetInfo"]["type"] == "page":
-                self.pages[session] = Page(self, session)
-            else:
-                self.send("Runtime.runIfWaitingForDebugger", session)
-        elif event.get("sessionId") in self.pages:
-            self.pages[event["sessionId"]].events.append(event)
-
-    def open(self, url: str) -> "Page":
-        """Open a page with the stage of the slides."""
-        known = set(self.pages)
-        self.send("Target.createTarget", url="about:blank")
-        self.wait(lambda: self.send("Browser.getVersion") and set(self.pages) - known, "a page")
-        page = self.pages[(set(self.pages) - known).pop()]
-        page.send("Emulation.setDeviceMetricsOverride", **STAGE)
-        page.send("Page.navigate", url=url)
-        return page
-
-    def wait(self, condition, what: str, seconds: float = 60):
-        """Wait until something is so, and return it."""
-        end = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < end, f"waited {seconds} s for {what}"
-            time.sleep(0.1)
-        return found
-
-    def close(self):
-        """End the program."""
-        self.send("Browser.close")
-        self.process.wait(timeout=20)
+        yield browser
+        browser.close()
 
 
-class Page:
-    """One page of the browser."""
+def open_page(browser, url, width=1280, height=720, **settings):
+    """Open a page in a context of its own, by default with the stage of the slides.
 
-    def __init__(self, browser: Browser, session: str):
-        self.browser, self.session, self.events = browser, session, []
-        for domain in ("Runtime", "Network", "Log", "Page"):
-            self.send(f"{domain}.enable")
-        self.send("Runtime.runIfWaitingForDebugger")
+    It has two attributes more: ``asked``, the addresses it asked for, data inside the page aside,
+    and ``complaints``, the errors and warnings on its console.
+    """
+    context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+    context.on("page", _watch)
+    page = context.new_page()
+    page.goto(url)
+    return page
 
-    def send(self, method: str, **parameters):
-        """Ask for something of this page."""
-        return self.browser.send(method, self.session, **parameters)
 
-    def evaluate(self, script: str):
-        """Return the value of an expression, awaited where it is a promise."""
-        answer = self.send(
-            "Runtime.evaluate",
-            expression=script,
-            returnByValue=True,
-            awaitPromise=True,
-            userGesture=True,
-        )
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
+def _watch(page):
+    page.asked, page.complaints = set(), []
+    page.on("request", lambda r: r.url.startswith("data:") or page.asked.add(r.url))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda m: m.type in ("error", "warning") and page.complaints.append(m.text))
 
-    def wait_for(self, script: str):
-        """Wait until an expression is true, and return its value."""
-        return self.browser.wait(lambda: self.evaluate(script), script)
 
-    def requested(self) -> set[str]:
-        """Return every address that was asked for, data inside the page aside."""
-        sent = [e["params"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
-        return {p["request"]["url"] for p in sent if not p["request"]["url"].startswith("data:")}
-
-    def complaints(self) -> list[str]:
-        """Return the errors and warnings on the console."""
-        found = []
-        for event in self.events:
-            parameters = event["params"]
-            if event["method"] == "Runtime.exceptionThrown":
-                found.append(str(parameters["exceptionDetails"]))
-            elif event["method"] == "Log.entryAdded":
-                found.append(parameters["entry"]["text"])
-            elif event["method"] == "Runtime.consoleAPICalled" and parameters["type"] != "log":
-                found.append(str(parameters["args"]))
-        return found
-
-    def screenshot(self, path: Path):
-        """Write what is seen as PNG."""
+def axe_core():
+    """Return axe-core's script; npm brings it the first time, or the test is skipped."""
+    path = ROOT / "build" / "libraries" / f"axe-core-{AXE}.tgz"
+    if not path.exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("axe-core comes with npm, which is not installed")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
-
-    def pdf(self) -> bytes:
-        """Return the page as it is printed."""
-        printed = self.send("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
-        return base64.b64decode(printed["data"])
+        call = [npm, "pack", f"axe-core@{AXE}", "--silent", "--fetch-retries=0"]
+        done = subprocess.run(call, cwd=path.parent, capture_output=True, text=True)
+        if not path.exists():
+            pytest.skip(f"npm could not bring axe-core: {done.stderr.strip()[-200:]}")
+    with tarfile.open(path) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()

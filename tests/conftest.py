@@ -3,6 +3,7 @@
 import pytest
 
 from mnist_cnn import data, runtime
+from tests import chromium
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,26 @@ def keras():
     import keras
 
     return keras
+
+
+@pytest.fixture(scope="module")  # no longer: its event loop must not meet that of a kernel
+def browser():
+    with chromium.launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return what gives a page's serious and critical faults of access, by axe-core."""
+    script = chromium.axe_core()
+
+    def faults(page):
+        page.evaluate(script)
+        found = page.evaluate("axe.run({ preload: false }).then(({ violations }) => violations)")
+        return [
+            f"{fault['id']}: {fault['nodes'][0]['html'][:200]} ({len(fault['nodes'])} in all)"
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+        ]
+
+    return faults

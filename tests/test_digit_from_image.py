@@ -180,7 +180,7 @@ def test_a_loose_bar_belongs_to_its_digit():
 
 
 def test_two_halves_above_each_other_are_one_digit():
-    assert found((40, 40, 100, 95), (45, 105, 110, 160)) == [[40, 40, 110, 160]]
+    assert found((40, 40, 52, 95), (42, 105, 54, 160)) == [[40, 40, 54, 160]]
 
 
 def test_slanted_neighbours_are_two_digits():

@@ -9,15 +9,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mnist_cnn.course import cli, slides
-from tests.chromium import PROGRAM, Browser
+from tests.chromium import needs_chromium, open_page
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsmYVUQAAAABJRU5ErkJggg=="
-)
-needs_chromium = pytest.mark.skipif(
-    PROGRAM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
 )
 
 
@@ -113,11 +110,13 @@ def test_the_heading_goes_on_and_links_lead_to_slides():
             cells=[
                 new_markdown_cell("## Load & go", metadata=shown("slide")),
                 new_markdown_cell("See [there](03_x.ipynb).", metadata=shown("subslide")),
+                new_markdown_cell("[Draw](../build/playground.html#best).", metadata=shown("-")),
             ]
         )
     )
-    assert [cell.metadata.slides.heading for cell in deck.cells] == ["", "Load & go"]
+    assert [cell.metadata.slides.heading for cell in deck.cells] == ["", *["Load & go"] * 2]
     assert deck.cells[1].source == "See [there](03_x.html)."
+    assert deck.cells[2].source == "[Draw](../playground.html#best)."
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
@@ -164,23 +163,16 @@ def test_the_command(libraries, tmp_path, monkeypatch, capsys):
     assert page.name == f"{CHAPTERS[0].stem}.html"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def show(browser, libraries, tmp_path):
     """Open a chapter's slides from a file."""
 
     def show(path, query=""):
         url = slides.write(path, tmp_path, libraries).as_uri()
-        page = browser.open(url + query)
-        page.wait_for("window.Reveal && Reveal.isReady()")
-        assert page.requested() == {url + query}
-        assert page.complaints() == []
+        page = open_page(browser, url + query)
+        page.wait_for_function("window.Reveal && Reveal.isReady()")
+        assert page.asked == {url + query}
+        assert page.complaints == []
         return page
 
     return show
@@ -227,8 +219,8 @@ def test_a_chapters_slides(chapter, show):
     assert page.evaluate("document.querySelectorAll('mjx-container').length") >= len(equations)
     count = page.evaluate("Reveal.getSlides().length")
     assert page.evaluate("document.querySelectorAll('aside.notes').length") >= count / 4
-    assert page.requested() == {page.evaluate("location.href.split('#')[0]")}
-    assert page.complaints() == []
+    assert page.asked == {page.evaluate("location.href.split('#')[0]")}
+    assert page.complaints == []
 
 
 @pytest.fixture
@@ -263,7 +255,7 @@ def test_the_look_of_a_page(lesson, show):
     assert page.evaluate("document.querySelector('pre.output').textContent") == "</script><!--\n"
     assert page.evaluate("document.querySelector('img').alt") == '"<">'
     page.evaluate("Reveal.slide(1, 2)")  # a font is read where it is first seen
-    page.wait_for("document.fonts.check('20px \"DejaVu Sans Mono\"')")
+    page.wait_for_function("document.fonts.check('20px \"DejaVu Sans Mono\"')")
     loaded = "[...document.fonts].filter((f) => f.status == 'loaded').map((f) => f.family)"
     assert {f.strip('"') for f in page.evaluate(loaded)} == {"DejaVu Sans Mono", "Source Sans Pro"}
     assert page.evaluate("document.querySelectorAll('[data-heading=\"Set it\"]').length") == 2
@@ -284,32 +276,29 @@ def test_a_vector_figure_is_shown_with_its_alt_text(tmp_path, show):
 
 
 @needs_chromium
-def test_the_speakers_window(lesson, show, browser):
+def test_the_speakers_window(lesson, show):
     page = show(lesson)
-    known = set(browser.pages)
-    page.send(
-        "Input.dispatchKeyEvent", type="keyDown", key="s", code="KeyS", windowsVirtualKeyCode=83
-    )
-    browser.wait(lambda: page.evaluate("1") and set(browser.pages) - known, "the window")
-    speaker = browser.pages[(set(browser.pages) - known).pop()]
+    with page.expect_popup() as opened:
+        page.keyboard.press("s")
+    speaker = opened.value
     notes = "document.querySelector('.speaker-controls-notes .value')"
-    speaker.wait_for(f"{notes}?.querySelector('svg') != null")
+    speaker.wait_for_function(f"{notes}?.querySelector('svg') != null")
     assert speaker.evaluate(f"{notes}.innerText.trim()") == "Say  aloud."
     assert speaker.evaluate("document.querySelector('.timer').innerText").startswith("00")
     page.evaluate("Reveal.slide(1, 2, 0)")  # the output, uncovered
-    speaker.wait_for(f"{notes}.innerText.trim() == 'It is printed.'")
+    speaker.wait_for_function(f"{notes}.innerText.trim() == 'It is printed.'")
     frames = "[...document.querySelectorAll('iframe')].map((f) => f.src)"
     assert all(page.evaluate("location.pathname") in frame for frame in speaker.evaluate(frames))
-    assert page.complaints() == speaker.complaints() == []
+    assert page.complaints == speaker.complaints == []
 
 
 @needs_chromium
 def test_the_print(lesson, show):
     page = show(lesson, "?print-pdf")
-    page.wait_for("document.querySelectorAll('.pdf-page').length == 5")
+    page.wait_for_function("document.querySelectorAll('.pdf-page').length == 5")
     figure = page.evaluate("document.querySelector('img').getBoundingClientRect().toJSON()")
     assert (figure["left"], figure["height"]) == (60, 720 - 56 - 44)
-    pdf = page.pdf()
+    pdf = page.pdf(print_background=True, prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 5
     boxes = {tuple(map(float, b.split())) for b in re.findall(rb"/MediaBox\s*\[(.*?)\]", pdf)}
     assert boxes == {(0, 0, 960, 540)}  # points: 1280 by 720 pixels

@@ -18,6 +18,7 @@ from mnist_cnn.course.check.compare import (
     compare_outputs,
     figures,
     normalise,
+    visible,
 )
 from mnist_cnn.course.files import replacing
 
@@ -134,6 +135,8 @@ def update(path: Path, executed: nbformat.NotebookNode) -> list[Change]:
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
+            if output.output_type == "stream":  # of a progress bar, what is left of it
+                output.text = visible(output.text)
         for alt, (output, mime) in zip(alt_texts(cell), figures(cell.outputs), strict=False):
             output["metadata"].setdefault(mime, {})["alt"] = alt  # where every renderer finds it
     for cell in notebook.cells:

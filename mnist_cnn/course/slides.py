@@ -84,8 +84,9 @@ def cut(notebook: NotebookNode) -> NotebookNode:
                 if before and deck.cells:  # it is said to what was shown before
                     deck.cells.append(notes_cell(f"{cell.id}-before", before))
                 cell.source, notes = show.slide, f"{text}\n\n{notes}"
-            # A link to another chapter leads to its slides.
+            # A link to another chapter leads to its slides; the playground lies above them.
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
+            cell.source = cell.source.replace("](../build/playground.html", "](../playground.html")
         own = re.match("#{1,2} (.+)", cell.source) if cell.cell_type == "markdown" else None
         heading = own[1] if own else heading
         cell.metadata.slides = NotebookNode(heading="" if own else heading)
