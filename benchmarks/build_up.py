@@ -40,7 +40,7 @@ STEPS = [
 
 def main() -> None:
     """Measure every step and write the table."""
-    article = recipes.Recipe()  # with a softmax, which trains the same (chapter 03)
+    article = recipes.Recipe()  # with a softmax, which trains the same (chapter 04)
     if dataclasses.replace(article, **STEPS[-1][1]) != recipes.RECIPES["fast"]:
         raise RuntimeError("the last step is not the recipe 'fast'")
     runs = {name: [] for name, *_ in STEPS}

@@ -63,8 +63,6 @@ def main() -> None:
         "digit_from_image": accuracy(network, careful[report], labels[report]),
         "the half that chose": accuracy(network, careful[tune], labels[tune]),
         "photographs": accuracy(network, photographed, labels[some]),
-        "mean probability": float(sure.max(axis=1).mean()),
-        "wrong above 0.9": float(np.mean(wrong & (sure.max(axis=1) > 0.9))),
         "MNIST as it is": accuracy(network, original, truth),
         "enlarged MNIST": accuracy(network, enlarged, truth),
         "enlarged MNIST unchanged": float(np.mean(distance < UNCHANGED)),
@@ -72,7 +70,13 @@ def main() -> None:
     for row, value in rows.items():
         print(f"{row:26}{value:.4f}" + (f"  target {TARGETS[row]}" if row in TARGETS else ""))
     print(f"temperature {temperature}, in the package {pictures.TEMPERATURE}")
-    found = {"network": Path(name).name, "temperature": temperature, "shares": rows}
+    calibration = {
+        "temperature": temperature,
+        "mean probability": float(sure.max(axis=1).mean()),
+        "read rightly": float(1 - wrong.mean()),
+        "wrong above 0.9": float(np.mean(wrong & (sure.max(axis=1) > 0.9))),
+    }
+    found = {"network": Path(name).name, "calibration": calibration, "shares": rows}
     result.write(RESULT, found)
 
 

@@ -16,7 +16,7 @@ def build_model(output_activation: Literal["softmax", "sigmoid"] = "softmax") ->
     Parameters
     ----------
     output_activation : {"softmax", "sigmoid"}
-        The article uses "sigmoid"; its ten scores do not sum to 1 (chapter 03).
+        The article uses "sigmoid"; its ten scores do not sum to 1 (chapter 04).
 
     Returns
     -------
