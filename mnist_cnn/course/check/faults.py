@@ -35,6 +35,7 @@ from mnist_cnn.course.check.compare import (
     alt_texts,
     check_cell,
     figures,
+    visible,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -66,16 +67,16 @@ def change_text(
     """Make a fault that replaces one random match of a pattern."""
 
     def plant(cell: Cell, new: list[Cell], draw: Random) -> bool:
-        places = [
+        places = [  # a colour's code is no text
             (holder, key, match)
             for holder, key in holders(cell)
-            for match in re.finditer(pattern, holder[key])
+            for match in re.finditer(pattern, visible(holder[key]))
         ]
         if not places:
             return False
         holder, key, match = draw.choice(places)
         text = replace(match, cell, draw)
-        holder[key] = holder[key][: match.start()] + text + holder[key][match.end() :]
+        holder[key] = match.string[: match.start()] + text + match.string[match.end() :]
         return True
 
     return plant
