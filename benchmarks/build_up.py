@@ -12,6 +12,7 @@ import dataclasses
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import result
 import worker
@@ -25,7 +26,7 @@ LINEAR = COSINE | {"decay": "linear"}
 MEMORY = LINEAR | {"beta_2": 0.95}
 SMOOTH = MEMORY | {"label_smoothing": 0.1}
 # Name, what differs from the article's recipe, oneDNN, seeds.
-STEPS = [
+STEPS: list[tuple[str, dict[str, Any], str, int]] = [
     ("the article, oneDNN off", {}, "0", 1),
     ("+ oneDNN", {}, "1", 1),
     ("+ batches of 128", {"batch_size": 128}, "1", 1),
@@ -43,7 +44,7 @@ def main() -> None:
     article = recipes.Recipe()  # with a softmax, which trains the same (chapter 04)
     if dataclasses.replace(article, **STEPS[-1][1]) != recipes.RECIPES["fast"]:
         raise RuntimeError("the last step is not the recipe 'fast'")
-    runs = {name: [] for name, *_ in STEPS}
+    runs: dict[str, list[dict]] = {name: [] for name, *_ in STEPS}
     for seed in range(3):
         for name, changes, engine, seeds in STEPS:
             if seed < seeds:

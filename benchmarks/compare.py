@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import result
 import worker
+from matplotlib.figure import Figure
 
-from mnist_cnn import recipes
+from mnist_cnn import plots, recipes
 from mnist_cnn.course import files
 
 RESULTS = Path(__file__).parent / "results"
@@ -104,12 +105,8 @@ def print_table(rows: list[dict], rate: float) -> None:
         )
 
 
-def draw(runs: list[dict]):
+def draw(runs: list[dict]) -> Figure:
     """Draw the test accuracy of every run against its training seconds."""
-    from matplotlib.figure import Figure
-
-    from mnist_cnn import plots
-
     figure = Figure(figsize=(8.5, 4), layout="constrained")
     ax = figure.subplots()
     for number, name in enumerate(dict.fromkeys(run["name"] for run in runs)):
@@ -145,7 +142,7 @@ def main() -> None:
     turns = SHORT_TURNS if options.short else FAST_TURNS if options.fast else TURNS
     if not importlib.util.find_spec("torch"):
         turns = [name for name in turns if name != "torch"]
-    runs = []
+    runs: list[dict] = []
     for name in turns:
         network, recipe, engine = CONTESTANTS[name]
         if options.short and recipe.epochs > 2:

@@ -9,6 +9,8 @@
 ``chapters.json``. Memory is that of the kernel's process and is measured on Linux only.
 """
 
+from __future__ import annotations
+
 import argparse
 import statistics
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fresh
 import nbformat
@@ -24,6 +27,9 @@ from nbclient import NotebookClient
 
 from mnist_cnn import runtime
 from mnist_cnn.course import notebooks
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
 CHAPTERS = Path(__file__).parents[1] / "notebooks"
@@ -73,16 +79,18 @@ def predict_seconds() -> dict[str, list[float]]:
     x = preprocess.prepare(data.load_mnist()[1][0])
     network = model.build_model()  # how fast it is does not depend on what it has learnt
 
-    def predict(images):
+    def predict(images: np.ndarray) -> None:
         network.predict(images, verbose=0)  # as the article calls it: 32 images at a time
 
-    def predict_scores(images):
+    def predict_scores(images: np.ndarray) -> None:
         evaluation.predict_scores(network, images)
 
     for warm_up in (x[:32], x[: len(x) % 32], x[:500], x[:1]):
         predict(warm_up)
         predict_scores(warm_up)
-    found = {"predict": [], "predict_scores": [], "one image": [], "one image, predict": []}
+    found: dict[str, list[float]] = {
+        name: [] for name in ("predict", "predict_scores", "one image", "one image, predict")
+    }
     for _ in range(5):
         found["predict"].append(seconds(predict, x))
         found["predict_scores"].append(seconds(predict_scores, x))
@@ -111,7 +119,8 @@ def small_steps() -> tuple[dict[str, float], dict[str, list[float]]]:
 def run_chapter(path: Path) -> list[dict]:
     """Execute a chapter in a fresh kernel and return what each code cell cost."""
     notebook = nbformat.read(path, as_version=4)
-    cells, started = [], 0.0
+    cells: list[dict] = []
+    started = 0.0
 
     def start(**_: object) -> None:
         nonlocal started
@@ -119,7 +128,8 @@ def run_chapter(path: Path) -> list[dict]:
 
     def stop(cell: nbformat.NotebookNode, **_: object) -> None:
         spent = time.perf_counter() - started
-        memory = fresh.memory(client.km.provisioner.pid)
+        kernel: Any = client.km
+        memory = fresh.memory(kernel.provisioner.pid)
         first = next((line for line in cell.source.splitlines() if line.strip()), "")
         cells.append(
             {"cell": len(cells), "source": first, "seconds": round(spent, 3)}
@@ -154,11 +164,11 @@ def print_chapters(chapters: dict[str, list[dict]], all_cells: bool) -> None:
         spent = [cell["seconds"] for cell in cells]
         peak = cells[-1].get("peak", "not measured")
         print(f"{name:26} {sum(spent):8.1f} {max(spent):13.1f} {peak:>8}")
-    cells = [(name, cell) for name, cells in chapters.items() for cell in cells]
+    shown = [(name, cell) for name, cells in chapters.items() for cell in cells]
     if not all_cells:
-        cells = sorted(cells, key=lambda pair: -pair[1]["seconds"])[:10]
+        shown = sorted(shown, key=lambda pair: -pair[1]["seconds"])[:10]
     print("\nchapter  cell  seconds  MB after  peak MB  starts with")
-    for name, cell in cells:
+    for name, cell in shown:
         now, peak = cell.get("now", "-"), cell.get("peak", "-")
         print(
             f"{name[:7]:7} {cell['cell']:5} {cell['seconds']:8.2f} {now:>9} {peak:>8}  "

@@ -10,8 +10,11 @@ and 500 of MNIST's own test images, enlarged ten times. Chooses the temperature 
 ``benchmarks/results/foreign_digits.json``.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import result
@@ -21,6 +24,9 @@ from sklearn.metrics import log_loss
 
 from mnist_cnn import data, evaluation, networks, pictures, preprocess, runtime
 from mnist_cnn.pictures import probabilities
+
+if TYPE_CHECKING:
+    import keras
 
 RESULT = Path(__file__).parent / "results" / "foreign_digits.json"
 TARGETS = {"digit_from_image": 0.95, "photographs": 0.93, "enlarged MNIST unchanged": 0.98}
@@ -38,10 +44,11 @@ def main() -> None:
     ink, labels = digits.images / 16, digits.target
     tune, report = slice(0, None, 2), slice(1, None, 2)
     some = slice(1, None, 6)  # photographs are large
-    plain = [Image.fromarray(image.astype("float32")).resize((28, 28)) for image in ink]
+    drawn = [Image.fromarray(image.astype("float32")).resize((28, 28)) for image in ink]
+    plain = np.stack([np.asarray(image) for image in drawn]).clip(0, 1)[..., np.newaxis]
     careful = np.stack([pictures.digit_from_image(image) for image in ink])
     photos = [pictures.photograph(image, seed) for seed, image in enumerate(ink[some])]
-    photographed = [pictures.digit_from_image(photo) for photo in photos]
+    photographed = np.stack([pictures.digit_from_image(photo) for photo in photos])
     scores = evaluation.predict_scores(network, careful)
     temperatures = np.arange(0.4, 1.3, 0.05).round(2)
     losses = [log_loss(labels[tune], probabilities(scores[tune], t)) for t in temperatures]
@@ -57,9 +64,7 @@ def main() -> None:
     original = preprocess.prepare(images)
     distance = np.abs(enlarged - original).mean(axis=(1, 2, 3))
     rows = {
-        "plain resize": accuracy(
-            network, np.clip(plain, 0, 1)[report, ..., np.newaxis], labels[report]
-        ),
+        "plain resize": accuracy(network, plain[report], labels[report]),
         "digit_from_image": accuracy(network, careful[report], labels[report]),
         "the half that chose": accuracy(network, careful[tune], labels[tune]),
         "photographs": accuracy(network, photographed, labels[some]),
@@ -80,7 +85,7 @@ def main() -> None:
     result.write(RESULT, found)
 
 
-def load(name: str):
+def load(name: str) -> keras.Model:
     """Return a reference network, or that of a file."""
     if not name.endswith(".keras"):
         return networks.load(name)[0]
@@ -90,7 +95,7 @@ def load(name: str):
     return keras.saving.load_model(name, compile=False)
 
 
-def accuracy(network, inputs, labels) -> float:
+def accuracy(network: keras.Model, inputs: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of the inputs that the network reads as their labels."""
     scores = evaluation.predict_scores(network, np.asarray(inputs, "float32"))
     return float(np.mean(scores.argmax(axis=1) == labels))

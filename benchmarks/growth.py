@@ -68,7 +68,7 @@ def file_reader(folder: Path) -> Read:
         with open(folder / "images.raw", "rb", buffering=0) as file:
             for image, place in zip(images, chosen, strict=True):
                 file.seek(place * image.size)
-                file.readinto(image)
+                file.readinto(image.data)
         return images, labels[chosen]
 
     return read

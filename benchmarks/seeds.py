@@ -8,15 +8,22 @@ part in it. What is done is kept: an interrupted call goes on where it was. Writ
 ``notebooks/measured/seeds.json``, which chapter 06 shows.
 """
 
+from __future__ import annotations
+
 import functools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import result
 
 from mnist_cnn import data, preprocess, runtime
 from mnist_cnn.course import files
 from mnist_cnn.model import build_model
+
+if TYPE_CHECKING:
+    import keras
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "seeds.json"
 DONE = Path(__file__).parents[1] / "build" / "seeds.json"
@@ -26,7 +33,7 @@ ROWS += [(1000, 32, 10, 5), (500, 32, 20, 5), (250, 32, 40, 5)]
 
 
 @functools.cache
-def compiled(batch_size: int):
+def compiled(batch_size: int) -> tuple[keras.Model, list[np.ndarray]]:
     """Return a compiled network for batches of this size, and its optimiser's first state."""
     model = build_model()
     model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])

@@ -1,4 +1,4 @@
-"""The tables of this folder's README, written from the results.
+"""The tables of this folder's README and of TEACHING.md, written from the results.
 
     python benchmarks/tables.py
 
@@ -6,13 +6,14 @@ Each table stands between two comments that name its result.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import statistics
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mnist_cnn.course import files
 
 FOLDER = Path(__file__).parent
-PAGE = FOLDER / "README.md"
+Tables = dict[str, Callable[[], Iterator[list]]]
 SMALL_STEPS = {
     "import mnist_cnn": ("0.3 s", "s"),
     "load_mnist()": ("1 s", "s"),
@@ -103,7 +104,29 @@ def replicas() -> Iterator[list]:
         yield [step, *(f"{loss:.7f}" for loss in pair)]
 
 
-TABLES = {
+def hub() -> Iterator[list]:
+    """Give what a class needs whose users all run the chapter at once: memory, and CPU time."""
+    yield ["users", "memory, GB", *(f"minutes on {cores} cores" for cores in (8, 32))]
+    users = read("hub")["users"]
+    parts = [user[kind] for user in users for kind in ("server", "kernel")]
+    memory, seconds = (sum(part[key] for part in parts) for key in ("pss", "cpu_seconds"))
+    for count in (len(users), 30, 300):
+        share = count / len(users)
+        minutes = (f"{share * seconds / 60 / cores:.1f}" for cores in (8, 32))
+        yield [count, f"{share * memory / 1024:.0f}", *minutes]
+
+
+def many_chapters() -> Iterator[list]:
+    """Give the minutes that so many workers need: their share, and never less than the longest."""
+    chapters = read("chapters")["chapters"].values()
+    spent = [sum(cell["seconds"] for cell in chapter) for chapter in chapters]
+    yield ["workers", f"these {len(spent)} chapters, minutes", "100 like them, minutes"]
+    for workers in (1, 2, 10, 100):
+        shares = [count * statistics.mean(spent) / workers for count in (len(spent), 100)]
+        yield [workers, *(f"{max(share, *spent) / 60:.1f}" for share in shares)]
+
+
+TABLES: Tables = {
     "contest": lambda: contest("compare"),
     "fast": lambda: contest("fast"),
     "foreign digits": foreign_digits,
@@ -112,6 +135,11 @@ TABLES = {
     "batch sizes": batch_sizes,
     "memory": memory,
     "replicas": replicas,
+    "many chapters": many_chapters,
+}
+PAGES: dict[Path, Tables] = {
+    FOLDER / "README.md": TABLES,
+    FOLDER.parent / "TEACHING.md": {"hub": hub},
 }
 
 
@@ -122,22 +150,23 @@ def markdown(rows: Iterable[list]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (header, rule, *rest))
 
 
-def written(page: str) -> str:
+def written(page: str, tables: Tables) -> str:
     """Return the page with every table made anew."""
-    for name, rows in TABLES.items():
+    for name, rows in tables.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         if page.count(begin) != 1 or page.count(end) != 1:
-            raise ValueError(f"{PAGE.name} must have one place for the table {name!r}")
+            raise ValueError(f"the page must have one place for the table {name!r}")
         before, _, rest = page.partition(begin)
         page = before + begin + markdown(rows()) + end + rest.partition(end)[2]
     return page
 
 
 def main() -> None:
-    """Rewrite the page."""
-    page = written(PAGE.read_text(encoding="utf-8"))
-    with files.replacing(PAGE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    """Rewrite the pages."""
+    for path, tables in PAGES.items():
+        page = written(path.read_text(encoding="utf-8"), tables)
+        with files.replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,23 @@ from its environment, its peak memory is its own, and its clock stands still whi
 it is measured on are read.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnist_cnn import data, evaluation, preprocess, recipes, runtime, training
+
+if TYPE_CHECKING:
+    import keras
 
 WIDTHS = 32, 64, 64, 128, 256  # the better network's
 
@@ -58,13 +65,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = self.cpu_seconds = 0.0
-        self.path = []
+        self.path: list[list[float]] = []
 
     def start(self) -> None:
         """Start to count."""
         self.started = time.perf_counter(), time.process_time()
 
-    def stop(self, accuracy) -> None:
+    def stop(self, accuracy: Callable[[], float]) -> None:
         """Stop, ask for the accuracy off the clock, and start again."""
         self.seconds += time.perf_counter() - self.started[0]
         self.cpu_seconds += time.process_time() - self.started[1]
@@ -72,7 +79,7 @@ class Clock:
         self.start()
 
 
-def keras_io_network():
+def keras_io_network() -> keras.Sequential:
     """Build the network of keras.io's "Simple MNIST convnet" (F. Chollet)."""
     import keras
     from keras import layers
@@ -91,7 +98,9 @@ def keras_io_network():
     )
 
 
-def normalised_network(filters=(32, 32), *, pool_first=True, hidden=True):
+def normalised_network(
+    filters: Sequence[int] = (32, 32), *, pool_first: bool = True, hidden: bool = True
+) -> keras.Sequential:
     """Build a network between the article's and the better one: batch normalisation everywhere.
 
     Two convolutions are the article's; five are placed as in the better network. `pool_first`
@@ -100,11 +109,11 @@ def normalised_network(filters=(32, 32), *, pool_first=True, hidden=True):
     import keras
     from keras import layers
 
-    def normalised(layer, pool=()):
+    def normalised(layer: keras.Layer, pool: Sequence[keras.Layer] = ()) -> list:
         before, after = (pool, ()) if pool_first else ((), pool)
         return [layer, *before, layers.BatchNormalization(), layers.ReLU(), *after]
 
-    def convolution(filters, size, padding="valid"):
+    def convolution(filters: int, size: int, padding: str = "valid") -> keras.Layer:
         return layers.Conv2D(filters, size, padding=padding, use_bias=not pool_first)
 
     sizes = [3, 3] if len(filters) == 2 else [5, 3, 3, 3, 3]
@@ -120,7 +129,15 @@ def normalised_network(filters=(32, 32), *, pool_first=True, hidden=True):
     return keras.Sequential([*stack, layers.Dense(10, activation="softmax")])
 
 
-def train_keras(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock: Clock) -> None:
+def train_keras(
+    job: dict,
+    recipe: recipes.Recipe,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_check: np.ndarray,
+    labels: np.ndarray,
+    clock: Clock,
+) -> None:
     """Train with Keras as `training.train` does, with a clock beside it."""
     runtime.set_seed(job["seed"])
     import keras
@@ -137,7 +154,7 @@ def train_keras(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock:
     network = build[job["network"]]()
     training.compile_model(network, recipe, len(x))
 
-    def accuracy():
+    def accuracy() -> float:
         return np.mean(evaluation.predict_scores(network, x_check).argmax(axis=1) == labels)
 
     ticks = keras.callbacks.LambdaCallback(
@@ -147,7 +164,15 @@ def train_keras(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock:
     training.fit(network, recipe, x, y, job["seed"], [ticks])
 
 
-def train_torch(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock: Clock) -> None:
+def train_torch(
+    job: dict,
+    recipe: recipes.Recipe,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_check: np.ndarray,
+    labels: np.ndarray,
+    clock: Clock,
+) -> None:
     """Train the article's network with a plain PyTorch loop: constant rate, cross-entropy."""
     import torch
     from torch import nn
@@ -169,7 +194,7 @@ def train_torch(job: dict, recipe: recipes.Recipe, x, y, x_check, labels, clock:
     images, targets = (torch.from_numpy(a) for a in (x.transpose(0, 3, 1, 2), y.argmax(axis=1)))
     check = torch.from_numpy(x_check.transpose(0, 3, 1, 2))
 
-    def accuracy():
+    def accuracy() -> float:
         with torch.no_grad():
             scores = torch.cat([network(part) for part in check.split(500)])
         return np.mean(scores.argmax(dim=1).numpy() == labels)

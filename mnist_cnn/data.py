@@ -1,6 +1,8 @@
 """The data set: MNIST, shipped inside the package."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +38,12 @@ def load_mnist() -> tuple[Arrays, Arrays]:
     Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits"; see
     ``assets/README.md``.
     """
-    x_train, y_train, x_test, y_test = arrays = _read(PATH)
-    if checksum(*arrays) != SHA256:
-        raise _damaged(PATH)
+    with intact(f"the data set {PATH}", f"its SHA-256 is not {SHA256[:12]}…"):
+        with np.load(PATH) as archive:
+            names = ("x_train", "y_train", "x_test", "y_test")
+            x_train, y_train, x_test, y_test = arrays = [archive[name] for name in names]
+        if checksum(*arrays) != SHA256:
+            raise ValueError
     return (x_train, y_train), (x_test, y_test)
 
 
@@ -50,16 +55,16 @@ def checksum(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[np.ndarray, ...]:
+@contextlib.contextmanager
+def intact(what: str, fault: str) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a file of this package into one RuntimeError.
+
+    `what` names the file, `fault` says what is wrong if its content is.
+    """
     try:
-        with np.load(path) as archive:
-            return tuple(archive[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+        yield
     except Exception as error:  # a damaged archive raises nearly anything
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> RuntimeError:
-    return RuntimeError(
-        f"the data set {path} is missing or damaged (its SHA-256 is not {SHA256[:12]}…): "
-        "install the package again with 'pip install --force-reinstall --no-deps .'"
-    )
+        raise RuntimeError(
+            f"{what} is missing or damaged ({fault}): "
+            "install the package again with 'pip install --force-reinstall --no-deps .'"
+        ) from error

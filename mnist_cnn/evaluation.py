@@ -1,4 +1,4 @@
-"""What a trained network is worth: predictions, errors, and how sure one may be of both."""
+"""What a trained network is worth: its predictions, its mistakes, and how well it knows them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500
     ValueError
         If `images` does not have that shape or is not float32.
     """
-    return in_batches(lambda batch: model.predict_on_batch(batch), images, batch_size)
+    return in_batches(model.predict_on_batch, images, batch_size)
 
 
 def in_batches(
@@ -38,21 +38,7 @@ def in_batches(
 ) -> np.ndarray:
     """Return what `predict` gives for all images, asked for a batch at a time.
 
-    Parameters
-    ----------
-    predict : callable
-        Takes (n, 28, 28, 1) float32 and returns (n, 10) float32.
-    images : (n, 28, 28, 1) float32, 0 to 1
-    batch_size : int
-
-    Returns
-    -------
-    (n, 10) float32
-
-    Raises
-    ------
-    ValueError
-        If `images` does not have that shape or is not float32.
+    As `predict_scores`, for any `predict` that turns (n, 28, 28, 1) float32 into (n, 10) float32.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != (28, 28, 1) or images.dtype != np.float32:
@@ -116,96 +102,6 @@ def most_confused(confusion_matrix: np.ndarray, most: int = 5) -> list[Confusion
     order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
     pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
     return [Confusion(int(i), int(j), int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
-
-
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a share: where the true accuracy plausibly lies.
-
-    Parameters
-    ----------
-    correct, total : int
-        0 ≤ `correct` ≤ `total`, `total` at least 1.
-    confidence : float
-        Between 0 and 1, both excluded.
-
-    Returns
-    -------
-    (low, high) : tuple of float, 0 to 1
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
-
-    Examples
-    --------
-    >>> low, high = wilson_interval(9_894, 10_000)
-    >>> round(low, 4), round(high, 4)
-    (0.9872, 0.9912)
-
-    References
-    ----------
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    Journal of the American Statistical Association 22 (1927).
-    """
-    if not 0 <= correct <= total or total < 1:
-        raise ValueError(f"correct must be from 0 to total (at least 1), not {correct} of {total}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    from scipy.stats import binomtest
-
-    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-class McNemar(NamedTuple):
-    """How two models differ on the same images, and how likely chance alone does as much."""
-
-    only_first_correct: int
-    only_second_correct: int
-    p_value: float
-
-
-def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Test whether two models' accuracies differ (exact McNemar test).
-
-    Only images that one model reads rightly and the other wrongly tell them apart; if the models
-    were equally good, each such image would favour either with probability one half.
-
-    Parameters
-    ----------
-    labels, first, second : (n,) arrays of integers
-        The true classes and the two models' predictions for the same images.
-
-    Raises
-    ------
-    ValueError
-        If the three do not have the same shape (n,).
-
-    Examples
-    --------
-    >>> labels, first, second = np.ones(9), np.ones(9), np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
-    >>> mcnemar(labels, first, second)
-    McNemar(only_first_correct=6, only_second_correct=0, p_value=0.03125)
-
-    References
-    ----------
-    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
-    percentages", Psychometrika 12 (1947).
-    """
-    labels, first, second = np.asarray(labels), np.asarray(first), np.asarray(second)
-    if labels.ndim != 1 or not labels.shape == first.shape == second.shape:
-        raise ValueError(
-            "labels, first and second must have the same shape (n,), "
-            f"not {labels.shape}, {first.shape} and {second.shape}"
-        )
-    from scipy.stats import binomtest
-
-    only_first = int(np.sum((first == labels) & (second != labels)))
-    only_second = int(np.sum((first != labels) & (second == labels)))
-    differing = only_first + only_second
-    p_value = float(binomtest(only_first, differing).pvalue) if differing else 1.0
-    return McNemar(only_first, only_second, p_value)
 
 
 class Reliability(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from mnist_cnn import runtime
+
 if TYPE_CHECKING:
     import keras
 
@@ -37,13 +39,10 @@ def build_model(output_activation: Literal["softmax", "sigmoid"] = "softmax") ->
         raise ValueError(
             f"output_activation must be 'softmax' or 'sigmoid', not {output_activation!r}"
         )
-    from mnist_cnn import runtime
-
     runtime.load_tensorflow()
-    import keras
-    from keras import layers
+    from keras import Sequential, layers
 
-    return keras.Sequential(
+    return Sequential(
         [
             layers.Input(shape=INPUT_SHAPE),
             layers.Conv2D(filters=32, kernel_size=(3, 3), activation="relu"),
@@ -78,18 +77,15 @@ def build_better_model(dropout: float = 0.2) -> keras.Sequential:
     >>> build_better_model().count_params()
     437162
     """
-    from mnist_cnn import runtime
-
     runtime.load_tensorflow()
-    import keras
-    from keras import layers
+    from keras import Sequential, layers
 
     def block(filters: int, size: int, pool: bool = False, padding: str = "valid") -> list:
         convolution = layers.Conv2D(filters, size, padding=padding, use_bias=False)
         pooling = [layers.MaxPooling2D(2)] if pool else []
         return [convolution, *pooling, layers.BatchNormalization(), layers.ReLU()]
 
-    return keras.Sequential(
+    return Sequential(
         [
             layers.Input(shape=INPUT_SHAPE),
             *block(32, 5, pool=True),

@@ -8,14 +8,13 @@ with a card that says how it was made; `mnist-cnn networks` makes them again.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn import data, evaluation, forward, recipes, training
+from mnist_cnn import data, recipes, training
 from mnist_cnn.progress import History
 
 if TYPE_CHECKING:
@@ -41,28 +40,6 @@ class Network:
 
     card: dict
     weights: tuple[np.ndarray, ...]
-
-    def predict(self, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
-        """Return the ten scores of each image, computed with NumPy.
-
-        Parameters
-        ----------
-        images : (n, 28, 28, 1) float32, 0 to 1
-        batch_size : int
-            Images at a time.
-
-        Returns
-        -------
-        (n, 10) float32
-            Equal to Keras's to 1e-5.
-
-        Raises
-        ------
-        ValueError
-            If `images` does not have that shape or is not float32.
-        """
-        pass_on = functools.partial(forward.predict, self.card["layers"], self.weights)
-        return evaluation.in_batches(pass_on, images, batch_size)
 
 
 def load(name: str) -> tuple[keras.Model, History]:
@@ -127,35 +104,21 @@ def load_held_out() -> tuple[History, np.ndarray]:
 def read(name: str) -> Network:
     """Read a reference network from the package, without loading TensorFlow.
 
-    Raises
-    ------
-    ValueError, RuntimeError
-        As `load`.
+    Parameters, errors: as `load`.
 
     Examples
     --------
-    >>> from mnist_cnn import data, preprocess
-    >>> _, (images, labels) = data.load_mnist()
-    >>> read("best").predict(preprocess.prepare(images[:5])).argmax(axis=1)
-    array([7, 2, 1, 0, 4])
+    >>> network = read("best")
+    >>> network.card["parameters"], network.weights[0].shape
+    (437162, (5, 5, 1, 32))
     """
     if name not in NAMES:
         raise ValueError(f"the reference networks are {', '.join(NAMES)}, not {name!r}")
     path = FOLDER / f"{name}.npz"
-    try:
+    with data.intact(f"the network {path}", "its weights are not those of its card"):
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         with np.load(path) as archive:
             weights = tuple(archive[key] for key in archive.files)
-        whole = data.checksum(*weights) == card["sha256"]
-    except Exception as error:  # a damaged archive raises nearly anything
-        raise _damaged(path) from error
-    if not whole:
-        raise _damaged(path)
+        if data.checksum(*weights) != card["sha256"]:
+            raise ValueError
     return Network(card, weights)
-
-
-def _damaged(path: Path) -> RuntimeError:
-    return RuntimeError(
-        f"the network {path} is missing or damaged (its weights are not those of its card): "
-        "install the package again with 'pip install --force-reinstall --no-deps .'"
-    )

@@ -5,9 +5,11 @@ import struct
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+from scipy import ndimage
+from scipy.special import softmax
 
-from mnist_cnn import forward
+from mnist_cnn.language import translated
 
 MAX_PIXELS = 50_000_000  # more are refused before they are loaded
 MAX_SIDE = 800  # what is larger is reduced before it is looked at
@@ -86,8 +88,6 @@ def digits_from_image(image: Picture) -> tuple[np.ndarray, np.ndarray]:
     ValueError, OSError
         As `digit_from_image` does.
     """
-    from scipy import ndimage
-
     ink = _find_ink(image)
     parts, _ = ndimage.label(ink, TOUCHING)
     groups = _group_parts(parts)
@@ -164,8 +164,7 @@ def probabilities(scores: np.ndarray, temperature: float = TEMPERATURE) -> np.nd
     >>> probabilities(np.array([[0.9, 0.1]]), temperature=0.5).round(3)
     array([[0.988, 0.012]])
     """
-    logits = np.log(np.maximum(scores, 1e-30)) / temperature
-    return forward.softmax(logits)
+    return softmax(np.log(np.maximum(scores, 1e-30)) / temperature, axis=1)
 
 
 def photograph(digit: np.ndarray, seed: int) -> np.ndarray:
@@ -199,15 +198,9 @@ def photograph(digit: np.ndarray, seed: int) -> np.ndarray:
     return grey.round().clip(0, 255).astype("uint8")
 
 
-def otsu_threshold(grey: np.ndarray) -> int:
-    """Return the grey level that splits pixels best into dark (at most it) and bright.
+def _otsu_threshold(grey: np.ndarray) -> int:
+    """Return the grey level (0 to 255) that splits pixels best into dark (at most it) and bright.
 
-    Parameters
-    ----------
-    grey : array of any shape, 0 to 255
-
-    References
-    ----------
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Transactions on
     Systems, Man, and Cybernetics 9 (1979): the variance between the two classes is greatest.
     """
@@ -224,15 +217,21 @@ def _find_ink(image: Picture) -> np.ndarray:
     grey = _grey_levels(image)
     if min(grey.shape) < MIN_INK_SIDE:
         raise ValueError(
-            f"a digit needs at least {MIN_INK_SIDE} pixels along each axis, not {grey.shape}"
+            translated("a digit needs at least {least} pixels along each axis, not {shape}").format(
+                least=MIN_INK_SIDE, shape=grey.shape
+            )
         )
     found = [(ink, grey) for grey in (grey, 255 - grey) if (ink := _dark_ink(grey)) is not None]
     if not found:
-        raise ValueError("the picture is blank: nothing stands out from its background")
+        raise ValueError(translated("the picture is blank: nothing stands out from its background"))
     ink, _ = max(found, key=lambda pair: _likeness(*pair))
     longest = max(_crop(ink).shape)
     if longest < MIN_INK_SIDE:
-        raise ValueError(f"ink must be at least {MIN_INK_SIDE} pixels high or wide, not {longest}")
+        raise ValueError(
+            translated("ink must be at least {least} pixels high or wide, not {longest}").format(
+                least=MIN_INK_SIDE, longest=longest
+            )
+        )
     return ink
 
 
@@ -250,8 +249,6 @@ def _paper(grey: np.ndarray) -> np.ndarray:
     is three quarters as wide as the picture, so every stroke is filled. A shadow that reaches the
     border is not, since the border's levels are continued outwards.
     """
-    from scipy import ndimage
-
     shrunk = min(1, 128 / max(grey.shape))  # of light, a small picture says enough
     height, width = (max(1, round(side * shrunk)) for side in grey.shape)
     small = _fill_border_strokes(_resize(grey, width, height, Image.Resampling.BOX))
@@ -263,14 +260,10 @@ def _paper(grey: np.ndarray) -> np.ndarray:
 
 def _fill_border_strokes(grey: np.ndarray) -> np.ndarray:
     """Paint over what looks like a stroke along the border: dark, and sharp at both its ends."""
-    from scipy import ndimage
-
-    height, width = grey.shape
-    rows = np.r_[[0] * (width - 1), : height - 1, [height - 1] * (width - 1), height - 1 : 0 : -1]
-    columns = np.r_[: width - 1, [width - 1] * (height - 1), width - 1 : 0 : -1, [0] * (height - 1)]
-    start = np.argmax(grey[rows, columns])  # so that no stroke is cut in two
-    rows, columns = np.roll(rows, -start), np.roll(columns, -start)
-    border = grey[rows, columns]
+    place = np.arange(grey.size).reshape(grey.shape)
+    around = np.concatenate([place[0, :-1], place[:-1, -1], place[-1, :0:-1], place[:0:-1, 0]])
+    around = np.roll(around, -np.argmax(grey.flat[around]))  # so that no stroke is cut in two
+    border = grey.flat[around]
     depth = ndimage.grey_closing(border, max(3, round(0.3 * len(border))), mode="wrap") - border
     filled = border.copy()
     for (run,) in ndimage.find_objects(ndimage.label(depth > MIN_CONTRAST / 2)[0]):
@@ -280,7 +273,7 @@ def _fill_border_strokes(grey: np.ndarray) -> np.ndarray:
         if min(outside - inside) > depth[run].max() / 2:
             filled[run] += depth[run]
     result = grey.copy()
-    result[rows, columns] = filled
+    result.flat[around] = filled
     return result
 
 
@@ -290,20 +283,18 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
     Such lines run straight over more than half of the picture, there are several, and they are
     thinner than the pen's. A morphological opening with a long segment keeps nothing else.
     """
-    from scipy import ndimage
-
     if min(ink.shape) < 50:  # too few pixels to tell a line from a stroke
         return ink
     for along in (0, 1):
         segment, across = [1, 1], [1, 1]
         segment[along] = round(0.6 * ink.shape[along])
         lines = ndimage.grey_opening(ink, segment)
-        least = max(MIN_CONTRAST / 2, otsu_threshold(lines))
+        least = max(MIN_CONTRAST / 2, _otsu_threshold(lines))
         where = lines > least
         if ndimage.label(where)[1] < 2:
             continue
         rest = ink - lines
-        pen = rest > max(MIN_CONTRAST, otsu_threshold(rest))
+        pen = rest > max(MIN_CONTRAST, _otsu_threshold(rest))
         # Measured in the picture, since the straight side of a 0 is part of a thick stroke.
         depth = ndimage.distance_transform_edt(np.pad(ink > least, 1))[1:-1, 1:-1]
         thickness = 4 * float(np.median(depth[where]))
@@ -317,9 +308,7 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
 
 def _strokes(ink: np.ndarray) -> np.ndarray | None:
     """Return the ink without the paper's grain and without specks, or None if all is grain."""
-    from scipy import ndimage
-
-    strong = ink > otsu_threshold(ink)
+    strong = ink > _otsu_threshold(ink)
     if not strong.any():
         return None
     level = np.median(ink[~strong])
@@ -342,8 +331,6 @@ def _without_surroundings(ink: np.ndarray) -> np.ndarray | None:
     Of the parts that touch the border, those are kept that are as tall as the free ones and do
     not run along it; all but straight edges, if no part is free.
     """
-    from scipy import ndimage
-
     parts, count = ndimage.label(ink, TOUCHING)
     found = ndimage.find_objects(parts)
     left, top, right, bottom = _boxes(found).T
@@ -381,8 +368,6 @@ def _likeness(ink: np.ndarray, grey: np.ndarray) -> float:
     Writing is long and thin, covers a little of the picture, stands out strongly, and each of its
     edges is one in the picture. The paper between strokes is wide, and not all its edges are real.
     """
-    from scipy import ndimage
-
     strong = ink > ink.max() / 3
     contrast = ink[strong].mean()
     outline = strong & ~ndimage.binary_erosion(strong, border_value=1)
@@ -396,8 +381,6 @@ def _likeness(ink: np.ndarray, grey: np.ndarray) -> float:
 
 def _stroke_width(mask: np.ndarray) -> float:
     """Return the mean width in pixels: across a stroke, the mean depth is a quarter of it."""
-    from scipy import ndimage
-
     return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean())
 
 
@@ -413,8 +396,6 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 def _group_parts(parts: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
     """Return the parts' numbers and the box (left, top, right, bottom) of each digit."""
-    from scipy import ndimage
-
     boxes = _boxes(ndimage.find_objects(parts))
     heights = boxes[:, 3] - boxes[:, 1]
     tallest = heights.max()
@@ -423,21 +404,18 @@ def _group_parts(parts: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
     for part in np.lexsort([boxes[:, 0], short]):  # the tall parts first, each lot from the left
         numbers, box = [part + 1], boxes[part]
         distances = [_distance(box, other) for _, other in groups]
-        nearest = int(np.argmin(distances)) if groups else 0
         if short[part]:
-            joins = groups and distances[nearest] < tallest / 2
-            if groups and not joins:
+            joined = [n for n, distance in enumerate(distances) if distance < tallest / 2]
+            if not joined:  # a speck
                 continue
         else:
-            stacked = [
+            joined = [
                 n
                 for n, (_, other) in enumerate(groups)
                 if _overlap(box, other) > 0.5 and _belongs(box, other, tallest)
             ]
-            joins = bool(stacked)
-            nearest = min(stacked, key=lambda n: distances[n], default=0)
-        if joins:
-            members, other = groups.pop(nearest)
+        if joined:
+            members, other = groups.pop(min(joined, key=distances.__getitem__))
             numbers = members + numbers
             box = np.r_[np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])]
         groups.append((numbers, box))
@@ -463,8 +441,6 @@ def _resize(grey: np.ndarray, width: int, height: int, method: Image.Resampling)
 
 def _make_input(ink: np.ndarray) -> np.ndarray:
     """Scale and place ink, (height, width) of any size; the result is (28, 28, 1)."""
-    from scipy import ndimage
-
     ink = _crop(_clarify(_crop(ink)), 0.05)
     height, width = (max(1, round(side * 20 / max(ink.shape))) for side in ink.shape)
     small = _resize(ink, width, height, Image.Resampling.BOX)
@@ -486,8 +462,6 @@ def _clarify(ink: np.ndarray) -> np.ndarray:
     to 1 and their squares to 1 / width; across a stroke the mean distance to the outline is a
     quarter of the width.
     """
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
-
     longest = max(ink.shape)
     factor = -(-100 // longest)
     pixel = factor * longest / 20  # of the final digit
@@ -495,11 +469,12 @@ def _clarify(ink: np.ndarray) -> np.ndarray:
     size = factor * ink.shape[1], factor * ink.shape[0]
     ink = _resize(ink, *size, Image.Resampling.BICUBIC)
     ink = (ink / np.percentile(ink[ink > ink.max() / 2], 90)).clip(0, 1)
-    slope = np.hypot(*np.gradient(gaussian_filter(ink, pixel / 5)))
+    slope = np.hypot(*np.gradient(ndimage.gaussian_filter(ink, pixel / 5)))
     edge_width = slope.sum() / (slope**2).sum() / pixel
     # Blurring has filled narrow gaps and loops; against the neighbourhood's mean they show again.
-    inside = ink + 1.5 * (ink - gaussian_filter(ink, 1.5 * pixel)) > 0.5
-    distance = (distance_transform_edt(inside) - distance_transform_edt(~inside)) / pixel
+    inside = ink + 1.5 * (ink - ndimage.gaussian_filter(ink, 1.5 * pixel)) > 0.5
+    depth, away = (ndimage.distance_transform_edt(mask) for mask in (inside, ~inside))
+    distance = (depth - away) / pixel
     stroke_width = 4 * distance[inside].mean()
     thinnest, thickest = STROKE_WIDTH
     if edge_width <= MAX_EDGE_WIDTH and thinnest <= stroke_width <= thickest:
@@ -529,11 +504,17 @@ def _grey_levels(image: Picture) -> np.ndarray:
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))
             return _read_grey(picture)
     except Image.DecompressionBombError:
-        raise ValueError(f"{os.fspath(image)} has more than {MAX_PIXELS:,} pixels") from None
+        raise ValueError(
+            translated("{file} has more than {most:,} pixels").format(
+                file=os.fspath(image), most=MAX_PIXELS
+            )
+        ) from None
     except (OSError, SyntaxError, EOFError, struct.error) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise ValueError(f"{os.fspath(image)} is not a readable picture") from error
+        raise ValueError(
+            translated("{file} is not a readable picture").format(file=os.fspath(image))
+        ) from error
 
 
 def _picture_from_array(array: np.ndarray) -> Image.Image:
@@ -548,7 +529,9 @@ def _picture_from_array(array: np.ndarray) -> Image.Image:
             raise ValueError(
                 f"a float image must be from 0 to 1, not {array.min():g} to {array.max():g}"
             )
-        array = np.round(array * 255.0).astype("uint8")
+        # In blocks, since the product of a large array would take gigabytes.
+        blocks = np.array_split(array, 1 + array.size // 2**20)
+        array = np.concatenate([np.round(rows * 255.0).astype("uint8") for rows in blocks])
     elif array.dtype != np.uint8:
         raise ValueError(f"image must be uint8 (0 to 255), bool or float, not {array.dtype}")
     return Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
@@ -557,15 +540,25 @@ def _picture_from_array(array: np.ndarray) -> Image.Image:
 def _check_size(size: tuple[int, ...]) -> None:
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
         raise ValueError(
-            f"the picture must have from 1 to {MAX_PIXELS:,} pixels, not {size[0]} × {size[1]}"
+            translated(
+                "the picture must have from 1 to {most:,} pixels, not {width} × {height}"
+            ).format(most=MAX_PIXELS, width=size[0], height=size[1])
+        )
+    if min(size) < MIN_INK_SIDE:
+        raise ValueError(
+            translated("a digit needs at least {least} pixels along each axis, not {shape}").format(
+                least=MIN_INK_SIDE, shape=size
+            )
         )
 
 
 def _read_grey(picture: Image.Image) -> np.ndarray:
     _check_size(picture.size)
-    picture = ImageOps.exif_transpose(picture)
+    picture = ImageOps.exif_transpose(_reduce(picture))
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         levels = np.asarray(picture, dtype="float32")
+        if not np.isfinite(levels).all():
+            raise ValueError(translated("grey levels must be finite, not NaN or infinity"))
         full = next((top for top in (1, 255, 65535) if levels.max() <= top), levels.max())
         picture = Image.fromarray((levels.clip(0) * (255 / full)).astype("uint8"))
     elif picture.has_transparency_data:
@@ -577,3 +570,19 @@ def _read_grey(picture: Image.Image) -> np.ndarray:
     picture = picture.convert("RGB").convert("L")
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return np.asarray(picture, dtype="float64")
+
+
+def _reduce(picture: Image.Image) -> Image.Image:
+    """Return the picture with sides of about twice `MAX_SIDE`, before larger ones are copied."""
+    factor = max(picture.size) // (2 * MAX_SIDE)
+    if factor < 2:
+        return picture
+    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    if picture.mode.startswith("I;16"):
+        picture = picture.convert("I")
+    elif picture.mode in ("1", "P", "PA", "HSV") or "transparency" in picture.info:
+        # The mean of two such levels says nothing.
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    picture = picture.reduce(factor)
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    return picture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import matplotlib.style
@@ -32,6 +32,17 @@ COLORS = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
     # In a notebook: twice the pixels, for the back row.
     InlineBackend.instance(parent=shell).figure_formats = {"retina"}
+
+
+def _panels(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of that size in inches and its axes, (rows, columns), without any frame."""
+    figure = Figure(figsize=size)
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in axes.flat:
+        ax.axis("off")
+    return figure, axes
 
 
 def digit_grid(
@@ -66,11 +77,8 @@ def digit_grid(
     rows = -(-len(images) // columns)
     side = min(9.5 / columns, 1.9)
     height = (side + (0 if titles is None else 0.25)) * rows + (0.5 if title else 0)
-    figure = Figure(figsize=(side * columns, height))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes:
-        ax.axis("off")
-    for index, (ax, image) in enumerate(zip(axes, images, strict=False)):
+    figure, axes = _panels(rows, columns, (side * columns, height))
+    for index, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         ax.imshow(image, cmap="gray_r")
         if titles is not None:
             ax.set_title(str(titles[index]), fontsize=12 if side < 1.2 else 16)
@@ -91,18 +99,22 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
     """
     figure = Figure(figsize=(10, 4))
     for ax, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        lines = {name: ("training", "C0o-"), f"val_{name}": ("validation", "C1s--")}
-        for key, (label, style) in lines.items():
-            if key in history:
-                epochs = range(1, len(history[key]) + 1)
-                ax.plot(epochs, history[key], style, markersize=5, label=label)
+        _draw_course(ax, history, name, markersize=5)
         if f"val_{name}" in history:
             ax.legend()
-        ax.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.grid(alpha=0.3)
+        ax.set(title=name.capitalize(), xlabel="epoch")
     figure.suptitle(title)
     return figure
+
+
+def _draw_course(ax: Axes, history: History, name: str, markersize: float) -> None:
+    for key, label, style in ((name, "training", "C0o-"), (f"val_{name}", "validation", "C1s--")):
+        if key in history:
+            epochs = range(1, len(history[key]) + 1)
+            ax.plot(epochs, history[key], style, markersize=markersize, label=label)
+    ax.set_ylabel(name)
+    ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+    ax.grid(alpha=0.3)
 
 
 def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Figure:
@@ -200,9 +212,9 @@ def time_and_accuracy(
             )
     ax.set(xlabel="seconds of computing (logarithmic axis)", ylabel="accuracy on held-out images")
     ax.set_title("One change after the other (large: means, small: single seeds)")
+    ticks = (10, 20, 50, 100, 200, 500, 1000)
+    ax.set_xticks(ticks, map(str, ticks))
     ax.set_xlim(0.85 * min(seconds), 2.8 * max(seconds))
-    ticks = [t for t in (10, 20, 50, 100, 200, 500, 1000) if 0.85 * min(seconds) < t]
-    ax.set_xticks(ticks, [f"{t}" for t in ticks])
     ax.minorticks_off()
     ax.grid(alpha=0.3)
     return figure
@@ -229,16 +241,15 @@ def convolution_step(
         "= products": window * kernel + 0.0,  # no −0
         "sum → feature map": feature_map,
     }
-    figure = Figure(figsize=(10.5, 3.6))
-    axes = figure.subplots(1, 4, width_ratios=[len(panel) for panel in panels.values()])
-    for ax, (title, values) in zip(axes, panels.items(), strict=True):
+    ratios = [len(panel) for panel in panels.values()]
+    figure, ((first, *_, last),) = _panels(1, 4, (10.5, 3.6), width_ratios=ratios)
+    for ax, (title, values) in zip(figure.axes, panels.items(), strict=True):
         limit = 2 * np.abs(values).max()
         ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
         for (i, j), value in np.ndenumerate(values):
             ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=13)
-        ax.set(title=title, xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-    for ax, side in ((axes[0], size), (axes[3], 1)):
+        ax.set_title(title)
+    for ax, side in ((first, size), (last, 1)):
         frame = Rectangle((column - 0.5, row - 0.5), side, side, fill=False, lw=3, clip_on=False)
         ax.add_patch(frame)
     return figure
@@ -255,10 +266,7 @@ def edge_maps(
     kernels, maps : mappings of str to (size, size) array
         Under the same names, which become titles.
     """
-    figure = Figure(figsize=(9, 6.2))
-    axes = figure.subplots(3, len(maps) + 1, height_ratios=[0.75, 1, 1])
-    for ax in axes.flat:
-        ax.axis("off")
+    figure, axes = _panels(3, len(maps) + 1, (9, 6.2), height_ratios=[0.75, 1, 1])
     axes[0, 0].imshow(digit)
     axes[0, 0].set_title("digit")
     for ax, text in zip(axes[1:, 0], ("feature map", "after ReLU"), strict=True):
@@ -289,8 +297,7 @@ def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
         "Flatten": ("flatten", "0.8"),
         "Dense": ("dense", COLORS[2]),
     }
-    figure = Figure(figsize=(10.5, 3.3))
-    ax = figure.subplots()
+    figure, ((ax,),) = _panels(1, 1, (10.5, 3.3))
     ax.imshow(digit, extent=(-0.4, 0.4, 0, 0.8))
     ax.add_patch(Rectangle((-0.4, 0), 0.8, 0.8, fill=False))
     labels = [("input", network.input_shape[1:])]
@@ -307,7 +314,6 @@ def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
         text = f"{name}\n{'×'.join(map(str, shape))}"
         ax.text(x, -0.07, text, ha="center", va="top", linespacing=1.4)
     ax.set(xlim=(-0.6, len(labels) - 0.5), ylim=(-0.55, 1.05), aspect="equal")
-    ax.axis("off")
     return figure
 
 
@@ -355,11 +361,8 @@ def error_gallery(
         is left out.
     """
     side = max(0.95, 9.1 / columns)
-    figure = Figure(figsize=(side * columns, (0.8 * side + 0.55) * rows))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes:
-        ax.axis("off")
-    for ax, image, label, row in zip(axes, images, labels, probabilities, strict=False):
+    figure, axes = _panels(rows, columns, (side * columns, (0.8 * side + 0.55) * rows))
+    for ax, image, label, row in zip(axes.flat, images, labels, probabilities, strict=False):
         ax.imshow(image, vmin=0, vmax=255)
         ax.set_title(f"{label}→{row.argmax()}\n{row.max():.3f}", fontsize=12)
     return figure
@@ -376,7 +379,7 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
     curves : mapping of str to Reliability
         Names for the legend, and what `evaluation.reliability_curve` gives.
     """
-    from mnist_cnn.evaluation import wilson_interval
+    from scipy.stats import binomtest
 
     figure = Figure(figsize=(8.5, 5))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
@@ -386,7 +389,8 @@ def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
         style = {"marker": marker, "markersize": size, "label": name}
         enough = curve.count >= 10
         confidence, accuracy, count = (part[enough] for part in curve[:3])
-        ends = [wilson_interval(round(a * n), n) for a, n in zip(accuracy, count, strict=True)]
+        tests = [binomtest(round(a * n), n) for a, n in zip(accuracy, count, strict=True)]
+        ends = [test.proportion_ci(method="wilson") for test in tests]
         bars = np.abs(np.transpose(ends) - accuracy)
         top.errorbar(confidence, accuracy, bars, capsize=3, **style)
         bottom.semilogy(curve.confidence, curve.count, **style)
@@ -417,13 +421,8 @@ def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
         width_ratios=[1.1, 1.5, 0.5],
     )
     for name, scale in (("accuracy", "linear"), ("loss", "log")):
-        for prefix, style, meaning in (("", "o-", "training"), ("val_", "s--", "validation")):
-            if values := history.get(prefix + name):
-                epochs = range(1, len(values) + 1)
-                panels[name].plot(epochs, values, style, markersize=4, label=meaning)
-        panels[name].set(ylabel=name, yscale=scale)
-        panels[name].xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-        panels[name].grid(alpha=0.3)
+        _draw_course(panels[name], history, name, markersize=4)
+        panels[name].set_yscale(scale)
     panels["accuracy"].legend(loc="lower right")
     panels["loss"].set_xlabel("epoch")
     _draw_confusion(panels["matrix"], matrix, diagonal=False)
@@ -519,23 +518,21 @@ def feature_maps(
     return figure
 
 
-def patch_rows(
-    patches: np.ndarray, numbers: Sequence[int] | np.ndarray, columns: int = 2
-) -> Figure:
+def patch_rows(patches: np.ndarray, numbers: Sequence[int] | np.ndarray) -> Figure:
     """Draw for each filter the patches that excite it most, a row each, behind its number.
+
+    The rows stand in two columns, the left one filled first.
 
     Parameters
     ----------
     patches : (filters, n, height, width) array, 0 for background
     numbers : sequence of as many integers
-    columns : int
-        Rows of patches stand in so many columns, filled one after the other.
     """
     filters, count, height, width = patches.shape
-    rows = -(-filters // columns)
+    rows = -(-filters // 2)
     layout = ConstrainedLayoutEngine(wspace=0.08, hspace=0.06)
-    figure = Figure(figsize=(9.5, 9 * rows / (count * columns)), layout=layout)
-    axes = figure.subplots(rows, columns, squeeze=False).T.ravel()
+    figure = Figure(figsize=(9.5, 4.5 * rows / count), layout=layout)
+    axes = figure.subplots(rows, 2, squeeze=False).T.ravel()
     for ax, row, number in zip(axes, patches, numbers, strict=True):
         gap = np.full((count, height, 1), np.nan)
         strip = np.concatenate([row, gap], axis=2).transpose(1, 0, 2).reshape(height, -1)
@@ -557,10 +554,8 @@ def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
     maps : mapping of str to (n, 28, 28) array
         Titles and maps: orange is positive, purple negative, each on its own scale.
     """
-    figure = Figure(figsize=(1.9 * (len(maps) + 1), 1.9 * len(digits) + 0.3))
-    axes = figure.subplots(len(digits), len(maps) + 1, squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
+    rows, columns = len(digits), len(maps) + 1
+    figure, axes = _panels(rows, columns, (1.9 * columns, 1.9 * rows + 0.3))
     for row, digit in zip(axes, digits, strict=True):
         row[0].imshow(digit, cmap="gray_r")
     for column, (title, values) in zip(axes.T[1:], maps.items(), strict=True):
@@ -582,9 +577,9 @@ def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
     labels : (n,) array of integers, 0 to 9
     """
     colors = matplotlib.colormaps["tab10"]
-    figure = Figure(figsize=(4.8 * len(points), 4.7))
-    axes = figure.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
-    for ax, (title, places) in zip(axes, points.items(), strict=True):
+    size = 4.8 * len(points), 4.7
+    figure, axes = _panels(1, len(points), size, sharex=True, sharey=True)
+    for ax, (title, places) in zip(axes.flat, points.items(), strict=True):
         for digit in range(10):
             x, y = places[labels == digit].T
             ax.scatter(x, y, s=26, lw=0.3, color=colors(digit), marker=f"${digit}$", alpha=0.7)
@@ -592,26 +587,6 @@ def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
                 middle = {"color": color, "lw": width, "zorder": zorder}
                 ax.scatter(np.median(x), np.median(y), s=300, marker=f"${digit}$", **middle)
         ax.set(title=title, aspect="equal")
-        ax.axis("off")
-    return figure
-
-
-def before_and_after(pictures: Sequence[np.ndarray], digits: np.ndarray) -> Figure:
-    """Draw pictures of any size in a row, and below each what becomes of it.
-
-    Parameters
-    ----------
-    pictures : sequence of n (height, width) arrays of uint8, 255 for white
-    digits : (n, 28, 28, 1) array, 0 for background
-    """
-    figure = Figure(figsize=(1.25 * len(pictures), 2.9))
-    figure.suptitle("Above: the picture. Below: what the network receives")
-    axes = figure.subplots(2, len(pictures), squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
-    for (above, below), picture, digit in zip(axes.T, pictures, digits, strict=True):
-        above.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        below.imshow(digit[..., 0])
     return figure
 
 
@@ -625,11 +600,9 @@ def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
         As `pictures.digits_from_image` returns them.
     """
     height, width = picture.shape
-    figure = Figure(figsize=(8, 8 * height / width + 0.3))
-    ax = figure.subplots()
+    figure, ((ax,),) = _panels(1, 1, (8, 8 * height / width + 0.3))
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
     ax.set_title("A box for each digit, numbered line by line")
-    ax.axis("off")
     for number, box in enumerate(boxes * (width, height, width, height), start=1):
         left, top, right, bottom = box
         size = right - left, bottom - top

@@ -41,32 +41,6 @@ def one_hot(labels: np.ndarray, classes: int = CLASSES) -> np.ndarray:
     return np.eye(classes, dtype="float32")[labels]
 
 
-def add_channel(images: np.ndarray) -> np.ndarray:
-    """Give grey images the channel axis that a convolution expects.
-
-    Parameters
-    ----------
-    images : (n, height, width) array
-
-    Returns
-    -------
-    (n, height, width, 1) view of `images`, same dtype
-
-    Raises
-    ------
-    ValueError
-        If `images` does not have three axes.
-
-    Examples
-    --------
-    >>> add_channel(np.zeros((5, 28, 28))).shape
-    (5, 28, 28, 1)
-    """
-    if np.ndim(images) != 3:
-        raise ValueError(f"images must have shape (n, height, width), not {np.shape(images)}")
-    return np.expand_dims(images, axis=3)
-
-
 def normalize(images: np.ndarray) -> np.ndarray:
     """Scale grey levels from 0–255 to 0–1.
 
@@ -95,7 +69,7 @@ def normalize(images: np.ndarray) -> np.ndarray:
 
 
 def prepare(images: np.ndarray) -> np.ndarray:
-    """Turn MNIST images into network input: `add_channel`, then `normalize`.
+    """Turn MNIST images into network input: grey levels from 0 to 1, and a channel axis.
 
     Parameters
     ----------
@@ -105,10 +79,17 @@ def prepare(images: np.ndarray) -> np.ndarray:
     -------
     (n, height, width, 1) float32, 0 to 1
 
+    Raises
+    ------
+    ValueError
+        If `images` does not have three axes or is not uint8.
+
     Examples
     --------
     >>> images = prepare(np.full((5, 28, 28), 255, dtype="uint8"))
     >>> images.shape, images.dtype, images.max()
     ((5, 28, 28, 1), dtype('float32'), np.float32(1.0))
     """
-    return normalize(add_channel(images))
+    if np.ndim(images) != 3:
+        raise ValueError(f"images must have shape (n, height, width), not {np.shape(images)}")
+    return normalize(images)[..., np.newaxis]

@@ -24,7 +24,7 @@ def progress_bar() -> keras.callbacks.Callback:
 
     class ProgressBar(keras.callbacks.Callback):
         def on_train_begin(self, logs: dict | None = None) -> None:
-            self.show, self.close = _live_line()
+            self.show = _live_line()
             self.started, self.shown, self.done = time.monotonic(), 0.0, 0
 
         def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -48,35 +48,34 @@ def progress_bar() -> keras.callbacks.Callback:
             )
 
         def on_train_end(self, logs: dict | None = None) -> None:
-            self.close()
+            self.show("")
 
     return ProgressBar()
 
 
-def _live_line() -> tuple[Callable[[str], None], Callable[[], None]]:
-    """Return a function that shows a line over the last one, and one that wipes it."""
-    handle = None
+def _live_line() -> Callable[[str], None]:
+    """Return a function that shows a line over the last one; an empty one wipes it."""
     if "ipykernel" in sys.modules:
         from IPython.display import display
 
         handle = display({"text/plain": ""}, raw=True, display_id=True)
-    if handle:  # there is none where ipykernel is loaded, but is not what runs us
-
-        def show(text: str) -> None:
-            handle.update({"text/plain": text}, raw=True)
-
-        return show, lambda: show("")
+        if handle:  # there is none where ipykernel is loaded, but is not what runs us
+            return lambda text: handle.update({"text/plain": text}, raw=True)
     if sys.stderr.isatty():
-
-        def show(text: str) -> None:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-        return show, lambda: show("")
-    return lambda text: None, lambda: None
+        return lambda text: print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    return lambda text: None
 
 
 def print_history(history: History) -> None:
-    """Print a training history as a table: a row an epoch, a column a metric."""
+    """Print a training history, lists of equal length, as a table: a row an epoch.
+
+    Examples
+    --------
+    >>> print_history({"accuracy": [0.5, 0.98765], "loss": [1.25, 0.03125]})
+    epoch      accuracy          loss
+        1        0.5000        1.2500
+        2        0.9877        0.0312
+    """
     names = list(history)
     print("epoch  " + "  ".join(f"{name:>12}" for name in names))
     for epoch, values in enumerate(zip(*history.values(), strict=True), start=1):

@@ -112,16 +112,3 @@ RECIPES = {
         network="better",
     ),
 }
-
-
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe of that name, or say which there are.
-
-    Examples
-    --------
-    >>> get_recipe("best").epochs
-    13
-    """
-    if name not in RECIPES:
-        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, not {name!r}")
-    return RECIPES[name]

@@ -104,9 +104,15 @@ def fit(
     callbacks: list[keras.callbacks.Callback],
     validation_data: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> History:
-    """Train a compiled network as the recipe says, and return Keras's history."""
+    """Train a compiled network as the recipe says, and return Keras's ``History.history``.
+
+    Parameters: as `train`, `images` and `targets` being its arrays; callbacks as ``fit`` has them.
+    """
     import keras
 
+    # A step that makes variables would be traced twice, for one to three seconds more.
+    network.optimizer.build(network.trainable_variables)
+    network.compute_metrics(None, targets[:1], targets[:1])  # forgotten as the first epoch begins
     linear = recipe.warmup is not None and recipe.decay == "linear"
     if linear or recipe.max_shift or recipe.warps or recipe.epochs != int(recipe.epochs):
         tensorflow = runtime.load_tensorflow()
@@ -186,7 +192,13 @@ def follow(
 
 
 def linear_rates(recipe: Recipe, steps: int) -> np.ndarray:
-    """Return the learning rate of each step: up from 0 in the warm-up, then straight down to 0."""
+    """Return the learning rate of each step: up from 0 in the warm-up, then straight down to 0.
+
+    Examples
+    --------
+    >>> linear_rates(Recipe(learning_rate=0.1, warmup=0.5, decay="linear"), 4)
+    array([0.  , 0.05, 0.1 , 0.05])
+    """
     rise = (recipe.warmup or 0) * steps
     return np.interp(np.arange(steps), [0, rise, steps], [0, recipe.learning_rate, 0])
 
@@ -196,10 +208,15 @@ def varied_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield shuffled batches without end, each image moved or warped as the recipe says.
 
-    Every image comes once before any comes again.
+    Every image comes once before any comes again. Parameters: as `train`.
+
+    Yields
+    ------
+    images : (batch_size, 28, 28, 1) float32, 0 to 1
+    targets : (batch_size, 10) float32
     """
     random = np.random.default_rng(seed)
-    vary = warped if recipe.warps else shifted
+    vary = _warped if recipe.warps else _shifted
     order = np.empty(0, int)
     while True:
         while len(order) < recipe.batch_size:
@@ -210,7 +227,7 @@ def varied_batches(
         yield vary(recipe, drawn, random), targets[chosen]
 
 
-def shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return the images, each moved by whole pixels: one of the windows of its padded self."""
     border = int(recipe.max_shift)
     padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
@@ -219,7 +236,7 @@ def shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> 
     return windows[np.arange(len(images)), down, right][..., np.newaxis]
 
 
-def warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return the images, each moved, turned, zoomed and slanted."""
     names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
     limits = {name: getattr(recipe, name) for name in names}

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from mnist_cnn import networks
+from mnist_cnn.course import forward
 from mnist_cnn.pictures import digit_from_image, digits_from_image, line_numbers, probabilities
 from tests.pictures.draw import photo, sheet
 
@@ -76,7 +77,9 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def network():
-    return networks.read("best")
+    """Return what reads (n, 28, 28, 1) images: the digits, as text."""
+    best = networks.read("best")
+    return lambda images: "".join(map(str, forward.predict(best, images).argmax(axis=1)))
 
 
 def grey_picture(grey):
@@ -84,12 +87,7 @@ def grey_picture(grey):
 
 
 def read(network, pictures):
-    return "".join(
-        str(digit)
-        for digit in network.predict(np.stack([digit_from_image(p) for p in pictures])).argmax(
-            axis=1
-        )
-    )
+    return network(np.stack([digit_from_image(picture) for picture in pictures]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,8 +136,7 @@ def test_lines_are_read_from_top_to_bottom(network):
     page = photo(Image.fromarray(np.vstack([np.asarray(line) for line in lines])))
     boxes, digits = digits_from_image(page.rotate(-3, Image.Resampling.BICUBIC, fillcolor=190))
     assert line_numbers(boxes).tolist() == [0] * 7 + [1] * 7
-    read_as = "".join(map(str, network.predict(digits).argmax(axis=1)))
-    assert read_as == "17403591740359"
+    assert network(digits) == "17403591740359"
 
 
 def test_a_page_with_nothing_but_an_edge_is_refused():

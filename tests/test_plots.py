@@ -1,14 +1,16 @@
 import base64
 import io
+import itertools
 
 import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from mnist_cnn import plots
+from mnist_cnn import evaluation, model, plots
 from mnist_cnn.course import notebooks
 
 HISTORY = {"accuracy": [0.5, 0.8, 0.9], "loss": [1.0, 0.5, 0.25]}
@@ -157,17 +159,6 @@ def test_projections_draw_every_point_with_its_class():
         assert len(ax.collections) == 30
 
 
-def test_before_and_after_pairs_each_picture_with_its_digit():
-    pictures = [np.full((40 + n, 50), 200, "uint8") for n in range(3)]
-    figure = plots.before_and_after(pictures, np.zeros((3, 28, 28, 1)))
-    assert [ax.images[0].get_array().shape for ax in figure.axes] == [
-        *[(40, 50), (41, 50), (42, 50)],
-        *[(28, 28)] * 3,
-    ]
-    with pytest.raises(ValueError):
-        plots.before_and_after(pictures, np.zeros((2, 28, 28, 1)))
-
-
 def test_boxes_are_drawn_where_they_are_and_numbered():
     boxes = np.array([[0.1, 0.2, 0.3, 0.8], [0.5, 0.0, 1.0, 1.0]])
     (ax,) = plots.boxed_digits(np.zeros((50, 100), "uint8"), boxes).axes
@@ -185,3 +176,118 @@ def test_risk_coverage_leaves_out_the_noise_of_few_answers():
     assert x.min() == pytest.approx(0.34) and x.max() == 1
     assert y.tolist() == pytest.approx((x / 10).tolist())
     assert ax.get_title() and ax.get_xlabel() and ax.get_ylabel()
+
+
+def test_the_loss_along_a_step_points_to_where_the_curve_leaves_the_picture():
+    step_sizes = np.geomspace(0.01, 10, 4)
+    (ax,) = plots.loss_along_step(step_sizes, np.array([2.2, 1.8, 2.4, 9.0]), 2.3).axes
+    curve, start = ax.lines
+    assert curve.get_xdata().tolist() == step_sizes.tolist()
+    assert curve.get_ydata().tolist() == [2.2, 1.8, 2.4, 9.0]
+    assert set(start.get_ydata()) == {2.3}
+    assert [text.get_text() for text in ax.texts] == ["9.0 at a\nstep of 10"]
+    assert ax.get_ylim()[1] < 9
+    (ax,) = plots.loss_along_step(step_sizes, np.array([2.2, 1.8, 1.9, 2.4]), 2.3).axes
+    assert not ax.texts and ax.get_ylim()[1] > 2.4
+
+
+def test_time_and_accuracy_joins_the_means_and_names_each_apart_from_its_neighbours():
+    names = ["as it was", "larger batches", "warm-up", "shifts", "fewer epochs"]
+    seconds = [400.0, 150.0, 30.0, 29.0, 28.0]
+    expected = [0.985, 0.986, 0.99, 0.9901, 0.993]
+    accuracies = [[mean - 0.0005, mean + 0.0005] for mean in expected]
+    figure = plots.time_and_accuracy(names, seconds, accuracies)
+    (ax,) = figure.axes
+    means, *seeds = ax.lines
+    assert means.get_xdata().tolist() == seconds
+    assert means.get_ydata().tolist() == pytest.approx(expected)
+    assert [line.get_ydata().tolist() for line in seeds] == accuracies
+    assert [text.get_text() for text in ax.texts] == names
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]  # without their lines
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def written(ax):
+    """Return the numbers that stand in the cells of a panel, (row, column) to text."""
+    return {text.get_position()[::-1]: text.get_text() for text in ax.texts}
+
+
+def test_convolution_step_writes_the_numbers_of_one_window():
+    patch, kernel = np.arange(16.0).reshape(4, 4), np.array([[1.0, 0], [0, -2]])
+    figure = plots.convolution_step(patch, kernel, np.full((3, 3), -7.0), row=1, column=2)
+    pixels, weights, products, sums = figure.axes
+    for ax, values in ((pixels, patch), (weights, kernel), (products, [[6, 0], [0, -22]])):
+        assert written(ax) == {cell: f"{value:.0f}" for cell, value in np.ndenumerate(values)}
+    assert set(written(sums).values()) == {"-7"}
+    frames = [ax.patches[0].get_bbox().extents.tolist() for ax in (pixels, sums)]
+    assert frames == [[1.5, 0.5, 3.5, 2.5], [1.5, 0.5, 2.5, 1.5]]
+
+
+def test_edge_maps_stand_below_their_kernels_before_and_after_relu(mnist):
+    rng = np.random.default_rng(0)
+    kernels = {name: rng.normal(size=(3, 3)) for name in "ab"}
+    maps = {name: rng.normal(size=(26, 26)) for name in "ab"}
+    axes = np.reshape(plots.edge_maps(mnist[0][0][0], kernels, maps).axes, (3, 3))
+    assert np.array_equal(axes[0, 0].images[0].get_array(), mnist[0][0][0])
+    for column, name in zip(axes.T[1:], "ab", strict=True):
+        drawn = [ax.images[0].get_array() for ax in column]
+        assert np.array_equal(drawn[0], kernels[name]) and np.array_equal(drawn[1], maps[name])
+        assert np.array_equal(drawn[2], maps[name].clip(0))
+        assert column[0].get_title() == name and len(column[0].texts) == 9
+
+
+def test_layer_shapes_write_the_shape_of_every_output(keras):
+    network = model.build_model()
+    (ax,) = plots.layer_shapes(network, np.zeros((28, 28))).axes
+    shapes = [text.get_text().split("\n")[1] for text in ax.texts]
+    outputs = [layer.output.shape[1:] for layer in network.layers]
+    assert shapes == ["×".join(map(str, shape)) for shape in [(28, 28, 1), *outputs]]
+    assert len(ax.patches) == 1 + 4 * 5 + 3  # a frame, five sheets for maps, one for a vector
+
+
+def test_one_hot_rows_write_each_row_beside_its_image(mnist):
+    images, rows = mnist[0][0][:3], np.eye(10)[[5, 0, 4]]
+    left, right = plots.one_hot_rows(images, rows).axes
+    assert np.array_equal(left.images[0].get_array(), np.concatenate(images))
+    assert written(right) == {cell: f"{value:.0f}" for cell, value in np.ndenumerate(rows)}
+
+
+def test_error_gallery_keeps_its_size_and_leaves_out_what_does_not_fit(mnist):
+    scores = np.eye(10)[[3, 4, 5]] * 0.75
+    sizes = set()
+    for count in (1, 3):
+        images, labels = mnist[1][0][:count], mnist[1][1][:count]
+        figure = plots.error_gallery(images, labels, scores[:count], rows=1, columns=2)
+        titles = [ax.get_title() for ax in figure.axes if ax.images]
+        assert titles == ["7→3\n0.750", "2→4\n0.750"][:count]
+        sizes.add(tuple(figure.get_size_inches()))
+    assert len(sizes) == 1
+
+
+def test_a_reliability_diagram_has_bars_for_bins_of_ten_images_or_more():
+    curve = evaluation.Reliability(
+        np.array([0.35, 0.95]), np.array([0.4, 0.9]), np.array([5, 100]), 0.05
+    )
+    top, bottom = plots.reliability_diagram({"a network": curve}).axes
+    line, _, (bars,) = top.containers[0]
+    assert line.get_xydata().tolist() == [[0.95, 0.9]]
+    ((_, low), (_, high)) = bars.get_segments()[0]
+    assert (low, high) == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Wilson's for 90 of 100
+    assert bottom.lines[0].get_xydata().tolist() == [[0.35, 5], [0.95, 100]]
+    assert [text.get_text() for text in top.get_legend().texts] == ["as sure as right", "a network"]
+
+
+def test_the_dashboard_draws_the_run_its_mistakes_and_the_share_misread():
+    history = HISTORY | {f"val_{name}": values[::-1] for name, values in HISTORY.items()}
+    matrix = np.diag([50] * 10)
+    matrix[4, 9] = matrix[4, 4] = 25
+    figure = plots.dashboard(history, matrix, "A run")
+    accuracy, mistakes, misread, loss = figure.axes
+    for ax, name in ((accuracy, "accuracy"), (loss, "loss")):
+        lines = [line.get_ydata().tolist() for line in ax.lines]
+        assert lines == [history[name], history[f"val_{name}"]] and ax.get_ylabel() == name
+    assert (accuracy.get_yscale(), loss.get_yscale()) == ("linear", "log")
+    assert written(mistakes) == {(4, 9): "25"}
+    assert [bar.get_width() for bar in misread.patches] == [0] * 4 + [50] + [0] * 5
+    assert figure.get_suptitle() == "A run"

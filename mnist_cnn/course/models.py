@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
-from mnist_cnn import data, evaluation, forward, preprocess, runtime
+from mnist_cnn import data, evaluation, preprocess, runtime
+from mnist_cnn.language import translated
 
 if TYPE_CHECKING:
     import keras
@@ -28,11 +30,6 @@ WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 USUAL = next(iter(WAYS))
 TRIED = slice(None, None, 10)  # the test digits that each way is tried on: every tenth
 
-NOTES = {
-    "softmax": "",
-    "sigmoid": "its scores are a sigmoid's, not probabilities: they are divided by their sum",
-    "logits": "its scores are logits, not probabilities: a softmax was added",
-}
 FOREIGN = {
     ".pt": "PyTorch",
     ".pth": "PyTorch",
@@ -74,18 +71,38 @@ def reader(network: keras.Model) -> Reader:
     way, right = _best_way(tried, labels)
     kind = _kind(tried[way])
     temperature = _fit_temperature(_log_scores(tried[way], kind), labels)
-    notes = [NOTES[kind]] if NOTES[kind] else []
+    notes = []
+    if kind == "sigmoid":
+        notes.append(
+            translated(
+                "its scores are a sigmoid's, not probabilities: they are divided by their sum"
+            )
+        )
+    elif kind == "logits":
+        notes.append(translated("its scores are logits, not probabilities: a softmax was added"))
     if right[way] < 0.5:
-        notes.append(f"it reads {right[way]:.1%} of {len(labels):,} test digits: is it trained?")
+        notes.append(
+            translated("it reads {share:.1%} of {digits:,} test digits: is it trained?").format(
+                share=right[way], digits=len(labels)
+            )
+        )
     elif way != USUAL:
         notes.append(
-            f"it is given {way}: so it reads {right[way]:.1%} of {len(labels):,} test digits, "
-            f"with {USUAL} {right[USUAL]:.1%}"
+            translated(
+                "it is given {way}: so it reads {share:.1%} of {digits:,} test digits, "
+                "with {usual} {usual_share:.1%}"
+            ).format(
+                way=translated(way),
+                share=right[way],
+                digits=len(labels),
+                usual=translated(USUAL),
+                usual_share=right[USUAL],
+            )
         )
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         scores = _log_scores(_scores(network, WAYS[way](images)), kind)
-        return forward.softmax(scores / np.float32(temperature))
+        return softmax(scores / np.float32(temperature), axis=1)
 
     return Reader(probabilities, "; ".join(notes))
 
@@ -128,7 +145,9 @@ def _best_way(tried: dict[str, np.ndarray], labels: np.ndarray) -> tuple[str, di
 
 def _kind(scores: np.ndarray) -> str:
     if not np.isfinite(scores).all():
-        raise ValueError("the model gives NaN or infinity for test digits: its training diverged")
+        raise ValueError(
+            translated("the model gives NaN or infinity for test digits: its training diverged")
+        )
     if scores.min() < 0 or scores.max() > 1 + 1e-3:
         return "logits"
     return "softmax" if np.allclose(scores.sum(axis=1), 1, atol=1e-2) else "sigmoid"
@@ -192,29 +211,41 @@ def load(path: Path) -> keras.Model:
         shapes = network.input_shape[1:], network.output_shape[1:]
     except (AttributeError, TypeError, KeyError):
         raise ValueError(
-            f"{path} must know its one input: begin it with Input((28, 28, 1)), then {SAVE}"
+            translated(
+                "{path} must know its one input: begin it with Input((28, 28, 1)), then {save}"
+            ).format(path=path, save=SAVE)
         ) from None
     pixels = [size for size in shapes[0] if size != 1]
     if pixels not in ([28, 28], [784]) or shapes[1] != (10,):
-        raise ValueError(f"{path} must take (28, 28, 1) and give (10,), not {shapes}")
+        raise ValueError(
+            translated("{path} must take (28, 28, 1) and give (10,), not {shapes}").format(
+                path=path, shapes=shapes
+            )
+        )
     return network
 
 
 def _refuse_unopened(path: Path) -> str:
     """Return why a path cannot be a model of Keras's, as far as its name and kind show it."""
     if path.name == "saved_model.pb" or (path / "saved_model.pb").exists():
-        return (
+        return translated(
             "is a SavedModel, which Keras 3 does not load: where it was made, "
-            f"save it again with {SAVE}"
-        )
+            "save it again with {save}"
+        ).format(save=SAVE)
     if path.suffix == ".index" or ".data-0000" in path.name:
-        return _weights_only("a TensorFlow checkpoint")
+        return _weights_only(translated("a TensorFlow checkpoint"))
     if not path.exists():
-        return "is missing: give a .keras or .h5 file, or none for the reference network 'best'"
+        return translated(
+            "is missing: give a .keras or .h5 file, or none for the reference network 'best'"
+        )
     if path.is_dir():
-        return f"is a folder without model.keras: give a file that {SAVE} wrote"
+        return translated("is a folder without model.keras: give a file that {save} wrote").format(
+            save=SAVE
+        )
     if path.suffix in FOREIGN:
-        return f"is a file of {FOREIGN[path.suffix]}: give a Keras model, as {SAVE} writes it"
+        return translated("is a file of {library}: give a Keras model, as {save} writes it").format(
+            library=FOREIGN[path.suffix], save=SAVE
+        )
     return ""
 
 
@@ -234,37 +265,41 @@ def _reason(path: Path, error: Exception) -> str:
             ending = ".h5"
             with h5py.File(path) as file:
                 if "model_config" not in file.attrs:
-                    return _weights_only("an HDF5 file")
+                    return _weights_only(translated("an HDF5 file"))
                 config, version = file.attrs["model_config"], file.attrs.get("keras_version", "")
     except Exception:  # a damaged file raises nearly anything
         config = ""
     if not config:
-        return f"is not a readable Keras model: give a file that {SAVE} wrote"
-    if path.suffix not in (ending, ".hdf5"):
-        return f"is a Keras model under a wrong name: let the name end in {ending}"
-    if _numbers(version) > _numbers(keras.__version__):
-        return (
-            f"was saved by Keras {version}, which is newer than this one, {keras.__version__}: "
-            "save it again with this version, or install that one"
+        return translated("is not a readable Keras model: give a file that {save} wrote").format(
+            save=SAVE
         )
+    if path.suffix not in (ending, ".hdf5"):
+        return translated(
+            "is a Keras model under a wrong name: let the name end in {ending}"
+        ).format(ending=ending)
+    if _numbers(version) > _numbers(keras.__version__):
+        return translated(
+            "was saved by Keras {version}, which is newer than this one, {ours}: "
+            "save it again with this version, or install that one"
+        ).format(version=version, ours=keras.__version__)
     if '"class_name": "Lambda"' in config:
-        return (
+        return translated(
             "holds a Lambda layer, which is code, and code from files is not run: "
             "put a layer such as Rescaling or Activation in its place"
         )
     if own := re.search(r"(?:locate (?:class|function)|Unknown \w+:) '(\w+)'", str(error)):
-        return (
-            f"needs a class or function of its author's, {own[1]}, which is not in the file: "
+        return translated(
+            "needs a class or function of its author's, {name}, which is not in the file: "
             "put layers of Keras's own in its place"
-        )
-    return f"is a damaged Keras model: save it again with {SAVE}"
+        ).format(name=own[1])
+    return translated("is a damaged Keras model: save it again with {save}").format(save=SAVE)
 
 
 def _weights_only(what: str) -> str:
-    return (
-        f"is {what} that holds weights without a model: build the model, "
-        f"load the weights into it, and write {SAVE}"
-    )
+    return translated(
+        "is {what} that holds weights without a model: build the model, "
+        "load the weights into it, and write {save}"
+    ).format(what=what, save=SAVE)
 
 
 def _numbers(version: str) -> list[int]:

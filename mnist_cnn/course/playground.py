@@ -1,7 +1,7 @@
 """The playground: one HTML page in which a digit is drawn and a reference network shows its work.
 
 The page holds the weights and some hundred test digits, and asks nothing of any network. Its
-JavaScript is under ``assets/playground``: ``network.js`` is `mnist_cnn.forward` in that language.
+JavaScript is under ``assets/playground``: ``network.js`` is `forward` in that language.
 """
 
 import base64
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_cnn import data, networks, preprocess
+from mnist_cnn.course import forward
 from mnist_cnn.course.files import replacing
 
 ASSETS = Path(__file__).parent / "assets" / "playground"
@@ -62,7 +63,7 @@ def _asset(name: str) -> str:
 
 def _check(network: networks.Network, images: np.ndarray, labels: np.ndarray) -> None:
     # If all of them are misread and there are as many as the accuracy says, there are no others.
-    wrong = network.predict(preprocess.prepare(images)).argmax(axis=1) != labels
+    wrong = forward.predict(network, preprocess.prepare(images)).argmax(axis=1) != labels
     if not wrong.all() or len(wrong) != round(10_000 * (1 - network.card["test_accuracy"])):
         raise RuntimeError(f"misread.json is of other networks: python -m {__name__} renews it")
 
@@ -81,7 +82,8 @@ def _about(network: networks.Network) -> dict:
 
 if __name__ == "__main__":
     _, (digits, truth) = data.load_mnist()
-    scores = {name: networks.read(name).predict(preprocess.prepare(digits)) for name in TITLES}
+    images = preprocess.prepare(digits)
+    scores = {name: forward.predict(networks.read(name), images) for name in TITLES}
     lists = {name: np.flatnonzero(s.argmax(axis=1) != truth).tolist() for name, s in scores.items()}
     with replacing(ASSETS / "misread.json") as temporary:
         temporary.write_text(json.dumps(lists) + "\n", encoding="utf-8")

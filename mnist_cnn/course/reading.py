@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mnist_cnn import networks, pictures
+from mnist_cnn.course import forward
 from mnist_cnn.course.files import replacing
+from mnist_cnn.language import translated
 
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
@@ -35,7 +37,7 @@ class Digit(TypedDict):
 def best() -> Probabilities:
     """Return what the reference network 'best' reads with: NumPy, since TensorFlow loads slowly."""
     network = networks.read("best")
-    return lambda images: pictures.probabilities(network.predict(images))
+    return lambda images: pictures.probabilities(forward.predict(network, images))
 
 
 def read(file: str, probabilities: Probabilities) -> list[Digit]:
@@ -58,7 +60,9 @@ def read(file: str, probabilities: Probabilities) -> list[Digit]:
     except ValueError:
         if _is_heif(file):
             raise ValueError(
-                f"{file} is a HEIC photograph, which cannot be read here: export it as JPEG"
+                translated(
+                    "{file} is a HEIC photograph, which cannot be read here: export it as JPEG"
+                ).format(file=file)
             ) from None
         raise
     width, height = _upright_size(file)
@@ -86,8 +90,13 @@ def sentence(file: str, digits: list[Digit]) -> str:
     """Return what was read, for a person: lines apart by a slash, and the lowest probability."""
     lines = itertools.groupby(digits, key=lambda digit: digit["line"])
     text = " / ".join(" ".join(str(digit["digit"]) for digit in line) for _, line in lines)
-    name = "lowest probability" if len(digits) > 1 else "probability"
-    return f"{file}: {text}, {name} {min(digit['probability'] for digit in digits):.3f}"
+    sentence = (
+        translated("{file}: {digits}, lowest probability {probability:.3f}")
+        if len(digits) > 1
+        else translated("{file}: {digits}, probability {probability:.3f}")
+    )
+    lowest = min(digit["probability"] for digit in digits)
+    return sentence.format(file=file, digits=text, probability=lowest)
 
 
 def save_boxes(

@@ -11,6 +11,7 @@ import numpy as np
 from mnist_cnn import evaluation
 from mnist_cnn.course.files import replacing
 from mnist_cnn.course.models import as_probabilities
+from mnist_cnn.language import translated
 from mnist_cnn.progress import History
 
 if TYPE_CHECKING:
@@ -100,11 +101,17 @@ def save(
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> str:
     """Return the accuracy with its interval, as text; both are (n,) integers, 0 to 9."""
+    from scipy.stats import binomtest
+
     correct, total = int(np.sum(predicted == labels)), len(labels)
-    low, high = evaluation.wilson_interval(correct, total)
-    return (
-        f"accuracy {correct / total:.4f} ({correct:,} of {total:,} test digits)\n"
-        f"95 % interval {low:.4f} to {high:.4f}"
+    low, high = binomtest(correct, total).proportion_ci(method="wilson")
+    accuracy = translated("accuracy {accuracy:.4f} ({correct:,} of {total:,} test digits)")
+    interval = translated("95 % interval {low:.4f} to {high:.4f}")
+    return "\n".join(
+        (
+            accuracy.format(accuracy=correct / total, correct=correct, total=total),
+            interval.format(low=low, high=high),
+        )
     )
 
 
@@ -112,7 +119,7 @@ def confusion_table(labels: np.ndarray, predicted: np.ndarray) -> str:
     """Return the confusion matrix as text; both are (n,) integers, 0 to 9."""
     from sklearn.metrics import confusion_matrix
 
-    lines = ["rows: true digit; columns: predicted digit"]
+    lines = [translated("rows: true digit; columns: predicted digit")]
     lines.append("   " + "".join(f"{digit:6d}" for digit in range(10)))
     for digit, row in enumerate(confusion_matrix(labels, predicted, labels=range(10))):
         lines.append(f"{digit:3d}" + "".join(f"{count:6d}" for count in row))

@@ -1,5 +1,5 @@
-// The forward pass of a trained network: what chapter 03 does by hand and mnist_cnn/forward.py with
-// NumPy, in JavaScript and for one image. Nothing else is needed to read a digit.
+// The forward pass of a trained network: what chapter 03 does by hand and mnist_cnn/course/forward.py
+// with NumPy, in JavaScript and for one image. Nothing else is needed to read a digit.
 //
 // Maps have a height, a width and a number of channels. Their numbers stand in one long array: row by
 // row, in a row pixel by pixel, in a pixel channel by channel. Kernels are laid out likewise, as
