@@ -37,7 +37,7 @@ MARKER = re.compile(r"#\s*(NBVAL_\w+|PYTEST_VALIDATE_IGNORE_OUTPUT)")
 TAG_LIMITS = {"approx-abs": math.inf, "approx-rel": 1.0}
 RAISES = "raises-exception"
 FIGURE_RMS, TILE, TILE_FACTOR = 2.0, 16, 4
-SVG = "image/svg+xml"
+SVG, WIDGET = "image/svg+xml", "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 CELL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
@@ -162,13 +162,18 @@ def _pixels(png: bytes) -> np.ndarray:
 
 
 def normalise(outputs: Iterable[Node]) -> list[Node]:
-    """Drop emptied display handles; join the pieces of each stream, stdout before stderr."""
+    """Drop emptied display handles; join the pieces of each stream, stdout before stderr.
+
+    Of a widget that brings a figure along only the figure is kept: its model ends with the kernel.
+    """
     kept: list[Node] = []
     shown = [
         output
         for output in copy.deepcopy(list(outputs))
         if output["output_type"] != "display_data" or any(output["data"].values())
     ]
+    for output, _ in figures(shown):
+        output["data"].pop(WIDGET, None)
     for streams, group in itertools.groupby(
         shown, lambda output: output["output_type"] == "stream"
     ):
