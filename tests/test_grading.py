@@ -74,9 +74,16 @@ def test_points_follow_the_difficulty_and_no_solution_is_left_over(source):
             assert "BEGIN SOLUTION" in cell.source
 
 
+NBGRADER = """
+import runpy
+import mnist_cnn.course.quick_start
+runpy.run_module("nbgrader", run_name="__main__")
+"""
+
+
 def nbgrader(folder, *arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *arguments],
+        [sys.executable, "-c", NBGRADER, *arguments],
         cwd=folder,
         env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"},
         capture_output=True,
@@ -157,6 +164,14 @@ def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_row(source, t
             ["name", "exercise", "verdict"],
             ["ann", "03.1", "right"],
         ]
+
+
+@pytest.mark.parametrize("inside", [".", "course"])
+def test_a_course_is_not_written_into_its_source(source, inside):
+    before = sorted(source.rglob("*"))
+    with pytest.raises(ValueError, match="must not be written into its source"):
+        [*grading.write_course(source, source / inside)]
+    assert sorted(source.rglob("*")) == before
 
 
 def test_the_commands(source, tmp_path, monkeypatch, capsys):

@@ -40,12 +40,11 @@ def test_the_pins_are_those_of_the_python():
 def test_the_folder(tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(kit, "_pip", lambda *call: calls.append([*map(str, call)]))
-    monkeypatch.setattr(slides, "fetch", lambda cache: {})
-    monkeypatch.setattr(slides, "write", lambda path, out, libraries: None)
+    monkeypatch.setattr(kit, "_python", lambda *call: calls.append([*map(str, call)]))
+    monkeypatch.setattr(slides, "write", lambda path, out: None)
     call = ["kit", str(tmp_path / "kit"), "--platform", "windows", "macos", "--python", "3.12"]
     assert cli.main(call) == 0
-    assert [call[0] for call in calls] == ["wheel", "download", "download"]
+    assert [call[1] for call in calls] == ["wheel", "download", "download"]
     for download, tag in zip(calls[1:], ("win_amd64", "macosx_12_0_arm64"), strict=True):
         assert download[download.index("--platform") + 1] == tag
         assert download[download.index("--python-version") + 1] == "3.12"
@@ -64,7 +63,7 @@ def test_bad_input_is_refused(tmp_path, monkeypatch, capsys):
     assert "requirements.lock" in capsys.readouterr().err
     monkeypatch.setattr(subprocess, "run", lambda call: subprocess.CompletedProcess(call, 1))
     with pytest.raises(RuntimeError, match="pip download failed"):
-        kit._pip("download", "nothing")
+        kit._python("pip", "download", "nothing")
 
 
 @pytest.mark.skipif("MNIST_CNN_KIT" not in os.environ, reason="MNIST_CNN_KIT names no kit's folder")

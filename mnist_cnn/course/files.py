@@ -19,13 +19,16 @@ def project_root() -> Path:
     return here
 
 
+def source_root() -> Path:
+    """Return what is read: the project, or outside of one the copy that the wheel carries."""
+    root, packaged = project_root(), Path(__file__).parent / "project"
+    return packaged if packaged.is_dir() and not (root / "notebooks").is_dir() else root
+
+
 def chapters_folder() -> Path:
-    """Return where the chapters are: here (a student edition), in the project, in the wheel."""
-    here, packaged = Path.cwd(), Path(__file__).parent / "chapters"
-    if any(here.glob("[0-9][0-9]_*.ipynb")):
-        return here
-    project = project_root() / "notebooks"
-    return packaged if packaged.is_dir() and not project.is_dir() else project
+    """Return where the chapters are: here (a student edition), or under `source_root`."""
+    here = Path.cwd()
+    return here if any(here.glob("[0-9][0-9]_*.ipynb")) else source_root() / "notebooks"
 
 
 def find_chapters(names: Sequence[str] = ()) -> list[Path]:

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from nbformat import NotebookNode
 from mnist_cnn.course import editions
 from mnist_cnn.course.files import replacing
 from mnist_cnn.course.notebooks import ThisPython
+from mnist_cnn.course.translations import translate
+from mnist_cnn.language import translator
 
 POINTS = {"Easy": 1, "Medium": 2, "Hard": 3}
 CHECK = re.compile(r"""^check\(["']([\d.]+)["'], answer\)""", re.MULTILINE)
@@ -30,7 +32,7 @@ c.ExecutePreprocessor.timeout = 600  # seconds for a cell: chapter 04 trains for
 """
 
 
-def nbgrader(notebook: NotebookNode) -> NotebookNode:
+def nbgrader(notebook: NotebookNode, translated: Callable[[str], str] = str) -> NotebookNode:
     """Return a chapter as nbgrader's source: answers to write, and checks that give points.
 
     Points follow the difficulty that a question opens with: easy 1, medium 2, hard 3. `check`
@@ -64,7 +66,7 @@ def nbgrader(notebook: NotebookNode) -> NotebookNode:
         elif not cell.source.startswith("#### Solution"):
             _grade(cell, f"words-{cell.id}", solution=True, points=_points(cells, place))
             edition.cells.append(cell)
-    return edition
+    return translate(edition, translated)
 
 
 def _points(cells: list[NotebookNode], place: int) -> int:
@@ -88,7 +90,7 @@ def _grade(cell: NotebookNode, name: str, *, solution: bool = False, points: int
         cell.metadata.nbgrader["points"] = points
 
 
-def write_course(source: Path, out: Path) -> Iterator[Path]:
+def write_course(source: Path, out: Path, language: str = "en") -> Iterator[Path]:
     """Write a course folder for nbgrader: an assignment for each chapter.
 
     Parameters
@@ -97,6 +99,8 @@ def write_course(source: Path, out: Path) -> Iterator[Path]:
         The folder with the chapters.
     out : Path
         The course folder; it is made when missing.
+    language : str
+        One of `mnist_cnn.language.languages`.
 
     Yields
     ------
@@ -106,13 +110,18 @@ def write_course(source: Path, out: Path) -> Iterator[Path]:
     Raises
     ------
     ValueError
-        If `source` holds no chapters.
+        If `source` holds no chapters, `out` is that folder or lies in it, or there is no such
+        language.
     """
-    for path in editions.chapters_of(source):
+    chapters = editions.chapters_of(source)
+    if out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"a course must not be written into its source, {source}")
+    for path in chapters:
         assignment = out / "source" / path.stem
         shutil.copytree(source, assignment, ignore=editions.NOT_NOTEBOOKS, dirs_exist_ok=True)
+        translated = translator(language, path.stem)
         with replacing(assignment / path.name) as temporary:
-            nbformat.write(nbgrader(nbformat.read(path, as_version=4)), temporary)
+            nbformat.write(nbgrader(nbformat.read(path, as_version=4), translated), temporary)
         yield assignment / path.name
     with replacing(out / "nbgrader_config.py") as temporary:
         temporary.write_text(CONFIG, encoding="utf-8")

@@ -1,8 +1,11 @@
 """A folder for a USB stick: what a room without internet needs."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +38,10 @@ PLATFORMS = {
         {"sys_platform": "linux", "os_name": "posix", "platform_machine": "x86_64"},
     ),
 }
+
+
+# What an installation adds to the files of a wheel: notes of pip, compiled modules, the command.
+NOT_OF_THE_WHEEL = {"INSTALLER", "REQUESTED", "direct_url.json", "__pycache__", ".."}
 
 
 def pins(lock: str, platform: str, python: str) -> list[str]:
@@ -80,7 +87,7 @@ def write(root: Path, out: Path, platforms: Sequence[str], python: str) -> None:
     Parameters
     ----------
     root : Path
-        The project's folder.
+        The project's folder, or the wheel's copy of it.
     out : Path
         The folder to write to; it is made when missing.
     platforms : sequence of {"windows", "macos", "linux"}
@@ -90,23 +97,13 @@ def write(root: Path, out: Path, platforms: Sequence[str], python: str) -> None:
     Raises
     ------
     RuntimeError
-        If pip cannot bring a wheel.
+        If pip cannot bring a wheel. All else is there then: the course, and its own wheel.
     """
-    libraries = slides.fetch(root / "build" / "libraries")
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
-        slides.write(path, out / "slides", libraries)
+    for path in editions.chapters_of(root / "notebooks"):
+        slides.write(path, out / "slides")
     # A class gets no solutions; the instructor's edition is made apart.
     for _ in editions.write("student", root / "notebooks", out / "notebooks"):
         pass
-    wheels = out / "wheels"
-    _pip("wheel", "--no-deps", "--wheel-dir", wheels, root)
-    lock = (root / "requirements.lock").read_text(encoding="utf-8")
-    for platform in platforms:
-        call: list[str | Path] = ["download", "--no-deps", "--only-binary=:all:", "--dest", wheels]
-        call += ["--implementation", "cp", "--python-version", python]
-        for tag in PLATFORMS[platform].tags:
-            call += ["--platform", tag]
-        _pip(*call, *pins(lock, platform, python))
     text = (Path(__file__).parent / "assets" / "INSTALL.txt").read_text(encoding="utf-8")
     with replacing(out / "INSTALL.txt") as temporary:
         temporary.write_text(
@@ -114,8 +111,32 @@ def write(root: Path, out: Path, platforms: Sequence[str], python: str) -> None:
             encoding="utf-8",
             newline="\r\n",  # old editors of Windows know no other
         )
+    wheels = out / "wheels"
+    if (root / "mnist_cnn").is_dir():
+        _python("pip", "wheel", "--no-deps", "--wheel-dir", wheels, root)
+    else:
+        _pack(wheels)
+    lock = (root / "requirements.lock").read_text(encoding="utf-8")
+    for platform in platforms:
+        call: list[str | Path] = ["pip", "download", "--no-deps", "--only-binary=:all:"]
+        call += ["--dest", wheels, "--implementation", "cp", "--python-version", python]
+        for tag in PLATFORMS[platform].tags:
+            call += ["--platform", tag]
+        _python(*call, *pins(lock, platform, python))
 
 
-def _pip(*call: str | Path) -> None:
-    if subprocess.run([sys.executable, "-m", "pip", *map(str, call)]).returncode:
-        raise RuntimeError(f"pip {call[0]} failed; its own message is above")
+def _pack(wheels: Path) -> None:
+    """Make the wheel that this installation came from once more, from the files it brought."""
+    wheels.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in metadata.files("mnist-cnn") or ():
+            if NOT_OF_THE_WHEEL.isdisjoint(file.parts):
+                copy = Path(folder, file)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file.locate(), copy)
+        _python("wheel", "pack", folder, "--dest-dir", wheels)
+
+
+def _python(*call: str | Path) -> None:
+    if subprocess.run([sys.executable, "-m", *map(str, call)]).returncode:
+        raise RuntimeError(f"{' '.join(map(str, call[:2]))} failed; its own message is above")
