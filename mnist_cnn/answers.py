@@ -232,6 +232,7 @@ EXERCISES = {
             (lambda right: _single_weight(0, 1), "That moves the 5 down. Rows come first."),
             (lambda right: _single_weight(2, 1), "That moves the 5 up. Rows come first."),
             (lambda right: _single_weight(1, 1), "That leaves the 5 where it is."),
+            (lambda right: _single_weight(0, 0), "That moves the 5 down and to the right."),
             (lambda right: np.eye(3), "That adds up three pixels; one is enough."),
             (np.zeros_like, "All weights are 0, and so is the map. Which one must be 1?"),
         ),
@@ -324,7 +325,7 @@ EXERCISES = {
         hints=(
             (50 / 55, "Rows for columns: along the row you get the recall of the 4s."),
             (126 / 150, "That is the accuracy, which counts all three digits."),
-            (100 / 115, "That is the F1 score, the mean of precision and recall."),
+            (100 / 115, "That is the F1 score, the harmonic mean of precision and recall."),
             (60 / 50, "The ratio is the wrong way up."),
             (10 / 60, "That is the share of the column that is wrong."),
             PERCENT,
@@ -382,15 +383,16 @@ EXERCISES = {
     "06.2": Exercise(
         right=1.507,
         tolerance=0.005,
-        why="18, 11 and 8 % misread: about a third less with each doubling.",
+        why="18, 11 and 8 % misread: 40 % less, then 27 % less; a third on average.",
         hints=(
             (1 / 1.507, "The ratio is the wrong way up: larger error over smaller."),
             (1.507**2, "That is for both doublings together. Take the square root."),
             (1.663, "That is the first doubling; take the mean factor of both, by a square root."),
             (1.365, "That is the second doubling; take the mean factor of both, by a square root."),
+            (1.514, "That is half the sum of both factors. Factors multiply: take a square root."),
             (Between(0.94, 0.95), "That looks like accuracies; the error is 1 − accuracy."),
             (Between(1.05, 1.07), "That looks like accuracies; the error is 1 − accuracy."),
-            (Between(1.4, 1.6), "Close: is it the last epoch, and the mean of all five seeds?"),
+            (Between(1.44, 1.62), "Close: is it the last epoch, and the mean of all five seeds?"),
         ),
         otherwise="Square root of first error over last error, with errors and not accuracies.",
     ),
@@ -487,7 +489,7 @@ EXERCISES = {
     ),
     "08.3": Exercise(
         right="c",
-        why="Images and labels are drawn separately: no image has its own label any more.",
+        why="Images and labels are drawn separately: an image keeps its own label by luck only.",
         hints=(
             ("a", "A shift by 0 to 2 pixels is not centred, but each digit keeps its label."),
             ("b", "A roll moves the digits; what leaves at one side is border, and comes back so."),
@@ -542,7 +544,7 @@ EXERCISES = {
     ),
     "09.4": Exercise(
         right=4,
-        why="So pool first. If γ > 0 the result is the same; γ < 0 makes the largest the smallest.",
+        why="So pool first. All four fixed, either order gives the same if γ > 0, not if γ < 0.",
         hints=(
             (2, "The pooling halves the rows *and* the columns."),
             (0.25, "That is the inverse: how many times as many *before* the pooling?"),

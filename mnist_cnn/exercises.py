@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mnist_cnn.answers import EXERCISES, Between, Exercise
+from mnist_cnn.language import translated
 
 
 def check(exercise: str, answer: object) -> None:
@@ -22,9 +23,11 @@ def check(exercise: str, answer: object) -> None:
     Raises
     ------
     ValueError
-        If there is no exercise of that number.
+        If there is no exercise of that number, or no language such as MNIST_CNN_LANGUAGE says.
     """
-    print(textwrap.fill(f"{exercise}: {_verdict(_find(exercise), answer)}", 100))
+    _, sentence = _verdict(_find(exercise), answer)
+    # Chinese has no spaces to break lines at: it is left to whoever shows it.
+    print(textwrap.fill(f"{exercise}: {sentence}", 100, break_long_words=False))
 
 
 def is_right(exercise: str, answer: object) -> bool:
@@ -32,7 +35,7 @@ def is_right(exercise: str, answer: object) -> bool:
 
     Parameters, errors: as `check`.
     """
-    return _verdict(_find(exercise), answer).startswith("correct")
+    return _verdict(_find(exercise), answer)[0]
 
 
 def _find(exercise: str) -> Exercise:
@@ -42,25 +45,36 @@ def _find(exercise: str) -> Exercise:
     raise ValueError(f"exercise must be one of {', '.join(map(repr, EXERCISES))}, not {shown}")
 
 
-def _verdict(exercise: Exercise, answer: object) -> str:
+def _verdict(exercise: Exercise, answer: object) -> tuple[bool, str]:
+    """Return whether an answer is right, and the sentence that says so."""
     if answer is ...:
-        return "not answered yet. Put your answer in the place of the three dots."
+        return False, translated(
+            "not answered yet. Put your answer in the place of the three dots."
+        )
     if answer is None:
-        return "not yet. The answer is None: did the last function return it, or only print it?"
+        return False, translated(
+            "not yet. The answer is None: did the last function return it, or only print it?"
+        )
     right = exercise.right() if callable(exercise.right) else exercise.right
     read = _letter if isinstance(right, str) else _numbers
     try:
         given = read(answer)
     except Exception:  # an object of the student's own may raise anything
         given = None
+    hint = None
     if given is not None:
         if _agree(given, right, exercise.tolerance):
-            ranged = " (A range counts: each machine's training is a little different.)"
-            return f"correct. {exercise.why}{ranged if isinstance(right, Between) else ''}"
-        for wrong, hint in exercise.hints:
+            sentence = translated("correct. {why}").format(why=translated(exercise.why))
+            ranged = translated("(A range counts: each machine's training is a little different.)")
+            return True, f"{sentence} {ranged}" if isinstance(right, Between) else sentence
+        if _is_rounded(given, right):
+            hint = translated("Right as far as it goes. Give more decimals.")
+        for wrong, fitting in () if hint else exercise.hints:
             if _agree(given, wrong(right) if callable(wrong) else wrong, exercise.tolerance):
-                return f"not yet. {hint}"
-    return f"not yet. {_misfit(given, right, exercise) or exercise.otherwise}"
+                hint = translated(fitting)
+                break
+    hint = hint or _misfit(given, right, exercise) or translated(exercise.otherwise)
+    return False, translated("not yet. {hint}").format(hint=hint)
 
 
 def _letter(answer: object) -> str | None:
@@ -88,17 +102,35 @@ def _agree(given: str | np.ndarray, wanted: Any, tolerance: float) -> bool:
     return given.shape == wanted.shape and bool(np.all(np.abs(given - wanted) <= tolerance))
 
 
+def _is_rounded(given: str | np.ndarray, right: Any) -> bool:
+    """Whether a number is the right one with fewer decimals than are wanted."""
+    if isinstance(given, str) or isinstance(right, Between) or given.ndim or np.ndim(right):
+        return False
+    number = float(given)
+    return not number.is_integer() and number in [round(float(right), n) for n in (1, 2, 3)]
+
+
 def _misfit(given: Any, right: Any, exercise: Exercise) -> str | None:
     """Return what is wrong with the form of an answer, if anything is."""
     if isinstance(right, str):
         letters = sorted([right, *(wrong for wrong, _ in exercise.hints)])
-        return f"Answer with one of the letters {', '.join(map(repr, letters))}, in quotes."
+        return translated("Answer with one of the letters {letters}, in quotes.").format(
+            letters=", ".join(map(repr, letters))
+        )
     shape = () if isinstance(right, Between) else np.shape(right)
-    wanted = f"an array of shape {shape}" if shape else "a single number"
+    wanted = (
+        translated("an array of shape {shape}").format(shape=shape)
+        if shape
+        else translated("a single number")
+    )
     if given is None:
-        return f"The answer should be {wanted}, without quotes."
+        return translated("The answer should be {wanted}, without quotes.").format(wanted=wanted)
     if given.shape != shape:
-        return f"The answer should be {wanted}; yours has shape {given.shape}."
+        return translated("The answer should be {wanted}; yours has shape {shape}.").format(
+            wanted=wanted, shape=given.shape
+        )
     if not np.isfinite(given).all():
-        return "Your answer is not finite: look for a division by 0, a logarithm of 0, an overflow."
+        return translated(
+            "Your answer is not finite: look for a division by 0, a logarithm of 0, an overflow."
+        )
     return None

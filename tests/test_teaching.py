@@ -1,5 +1,6 @@
 """TEACHING.md: its plans fill the lesson and its sections exist; the table of times is today's."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -36,6 +37,18 @@ def test_every_section_that_is_named_exists():
     for number, file, section in named:
         assert section in headings(CHAPTERS[number])
         assert file in ("", CHAPTERS[number].name)
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_the_minutes_to_read_are_those_of_the_words(number):
+    cells = nbformat.read(CHAPTERS[number], as_version=4).cells
+    lesson = itertools.takewhile(lambda cell: not cell.source.startswith("## Exercises"), cells)
+    words = sum(len(cell.source.split()) for cell in lesson if cell.cell_type == "markdown")
+    opening = next(cell.source for cell in cells if "**Time**" in cell.source)
+    minutes = int(re.search(r"\*\*Time\*\* (\d+) minutes", opening)[1])
+    assert abs(minutes - words / 200) <= 1
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?m)^\| \[{number} .*\| {minutes} \| \d+ \|$", readme)
 
 
 def test_writing_the_times_again_changes_nothing():
