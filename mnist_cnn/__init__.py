@@ -3,6 +3,7 @@
 Read the modules in the order in which the data flows:
 
 ``runtime``      the environment and the seed, before anything is computed
+``language``     what `check` and the command speak
 ``data``         MNIST, from a file in this package
 ``preprocess``   one-hot labels, the channel axis, grey levels from 0 to 1
 ``augmentation`` digits moved, turned, zoomed and slanted
@@ -10,11 +11,11 @@ Read the modules in the order in which the data flows:
 ``recipes``      all that decides a training run
 ``progress``     what a training shows
 ``training``     a recipe followed, batch by batch
-``evaluation``   predictions, mistakes, intervals, calibration
-``forward``      the forward pass in NumPy
+``evaluation``   predictions, mistakes, calibration
 ``networks``     the reference networks: the same for every reader
 ``pictures``     photographs and drawings become network input
 ``plots``        the figures
+``canvas``       a paper in the notebook, to draw a digit on
 ``exercises``    `check`, and ``answers``, what it knows
 
 The workshop, ``course``, makes, checks and hands out the chapters; no lesson imports it. Importing

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import subprocess
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -13,9 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mnist_cnn import data, networks, preprocess, recipes, training
-from mnist_cnn.course import machine, models, reading, reference, results, workers
-from mnist_cnn.course.files import chapters_folder, find_chapters, project_root, replacing
+from mnist_cnn import data, language, networks, preprocess, recipes, training
+from mnist_cnn.course import (  # noqa: F401 (the commands that read notebooks start sooner)
+    machine,
+    models,
+    quick_start,
+    reading,
+    reference,
+    results,
+    workers,
+)
+from mnist_cnn.course.files import (
+    chapters_folder,
+    find_chapters,
+    project_root,
+    replacing,
+    source_root,
+)
+from mnist_cnn.language import translated
 
 DEFAULT_MODEL = "default: the reference network 'best'"
 
@@ -35,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
+        language.chosen()  # better refused now than in the middle
         return arguments.run(arguments)
     except KeyboardInterrupt:
         newline = "\n" * sys.stderr.isatty()  # the progress bar's line ends here
-        print(f"{newline}mnist-cnn: interrupted; nothing half-written is left", file=sys.stderr)
+        said = translated("interrupted; nothing half-written is left")
+        print(f"{newline}mnist-cnn: {said}", file=sys.stderr)
         return 130
     except (OSError, ValueError, RuntimeError) as error:
         _complain(error)
@@ -95,12 +113,14 @@ def _parser() -> argparse.ArgumentParser:
 
     lab = commands.add_parser("lab", help="open a copy of the chapters, to work in, in JupyterLab")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("mnist-notebooks"))
+    _add_language(lab)
     lab.set_defaults(run=_lab)
 
     edition = commands.add_parser("edition", help="the chapters for students, teachers, nbgrader")
     edition.add_argument("edition", choices=("student", "instructor", "nbgrader"))
     edition.add_argument("out", type=Path, metavar="OUT")
     edition.add_argument("--strip", action="store_true", help="leave the recorded outputs out")
+    _add_language(edition)
     edition.set_defaults(run=_edition)
 
     grade = commands.add_parser("grade", help="run returned notebooks, and judge their exercises")
@@ -112,15 +132,21 @@ def _parser() -> argparse.ArgumentParser:
     slides = commands.add_parser("slides", help="a chapter's slides as one file for a browser")
     slides.add_argument("names", nargs="*", metavar="NAME", help="03, 03_conv_pool_model, path")
     slides.add_argument("--out", type=Path, metavar="DIR", help="default: build/slides")
+    _add_language(slides)
     slides.set_defaults(run=_slides)
 
     site = commands.add_parser("site", help="chapters, slides and playground as a folder of pages")
     site.add_argument("--out", type=Path, metavar="DIR", help="default: build/site")
+    site.add_argument("--language", choices=language.languages(), help="default: all, linked")
     site.set_defaults(run=_site)
 
     playground = commands.add_parser("playground", help="draw a digit, see every step: one page")
     playground.add_argument("--out", type=Path, metavar="FILE", help="build/playground.html")
     playground.set_defaults(run=_playground)
+
+    translations = commands.add_parser("translations", help="what is to translate; 2 if anything")
+    translations.add_argument("--update", action="store_true", help="bring the files up to date")
+    translations.set_defaults(run=_translations)
 
     kit = commands.add_parser("kit", help="a folder that installs all of it without internet")
     kit.add_argument("out", type=Path, metavar="OUT")
@@ -144,6 +170,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    """Let a call name a language; without one it is that of MNIST_CNN_LANGUAGE, or English."""
+    parser.add_argument(
+        "--language",
+        choices=language.languages(),
+        default=os.environ.get(language.VARIABLE) or "en",  # `main` refuses an unknown one
+        help="default: that of MNIST_CNN_LANGUAGE, or en",
+    )
+
+
 def _complain(error: Exception | str, about: str = "") -> str:
     if isinstance(error, OSError) and error.strerror:
         about, error = about or error.filename, error.strerror
@@ -154,8 +190,14 @@ def _complain(error: Exception | str, about: str = "") -> str:
     return message
 
 
+def _recipe(name: str) -> recipes.Recipe:
+    if name not in recipes.RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(recipes.RECIPES)}, not {name!r}")
+    return recipes.RECIPES[name]
+
+
 def _train(arguments: argparse.Namespace) -> int:
-    recipe = recipes.get_recipe(arguments.recipe)
+    recipe = _recipe(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     task = workers.read_task()  # of several, where TF_CONFIG names them
@@ -165,8 +207,14 @@ def _train(arguments: argparse.Namespace) -> int:
     (x_train, y_train), (x_test, y_test) = data.load_mnist()
     x_train, x_test = preprocess.prepare(x_train), preprocess.prepare(x_test)
     print(
-        f"training on {len(x_train):,} digits: recipe {arguments.recipe}, epochs {recipe.epochs}, "
-        f"seed {arguments.seed} ...",
+        translated(
+            "training on {digits:,} digits: recipe {recipe}, epochs {epochs}, seed {seed} ..."
+        ).format(
+            digits=len(x_train),
+            recipe=arguments.recipe,
+            epochs=recipe.epochs,
+            seed=arguments.seed,
+        ),
         flush=True,
     )
     started = time.perf_counter()
@@ -179,7 +227,8 @@ def _train(arguments: argparse.Namespace) -> int:
         print("trained; worker 0 measures and writes the files")
         return 0
     seconds = time.perf_counter() - started
-    print(f"trained in {seconds:.0f} s; testing on {len(x_test):,} other digits ...", flush=True)
+    said = translated("trained in {seconds:.0f} s; testing on {digits:,} other digits ...")
+    print(said.format(seconds=seconds, digits=len(x_test)), flush=True)
     measures, probabilities = results.measure(network, (x_train, y_train), (x_test, y_test))
     metrics = {
         "recipe": arguments.recipe,
@@ -191,21 +240,22 @@ def _train(arguments: argparse.Namespace) -> int:
     }
     figures = results.draw(history, x_test, y_test, probabilities)
     names = results.save(out, network, history, metrics, figures)
-    print(
-        f"\ntest accuracy {metrics['test_accuracy']:.4f}, "
-        f"training accuracy {metrics['train_accuracy']:.4f}, "
-        f"{metrics['parameters']:,} parameters\n\n{out}"
+    said = translated(
+        "test accuracy {test_accuracy:.4f}, training accuracy {train_accuracy:.4f}, "
+        "{parameters:,} parameters"
     )
+    print(f"\n{said.format(**metrics)}\n\n{out}")
     for name in names:
         print(f"  {name}")
-    print(f"\nopen next: {out / 'errors.png'}, then the chapters: mnist-cnn lab")
+    said = translated("open next: {file}, then the chapters: mnist-cnn lab")
+    print(f"\n{said.format(file=out / 'errors.png')}")
     return 0
 
 
 def _networks(arguments: argparse.Namespace) -> int:
     code = 0
     for name in arguments.names or networks.NAMES:
-        recipe = recipes.get_recipe(name)
+        recipe = _recipe(name)
         print(f"{name}: training, epochs {recipe.epochs}, seed {reference.SEED} ...", flush=True)
         again = reference.train(name)
         if arguments.update:
@@ -256,9 +306,16 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course.editions import NOT_NOTEBOOKS
+
     build = project_root() / "build" / "notebooks"
     code = 0
+    packaged = chapters_folder().is_relative_to(Path(__file__).parent)
+    if packaged:  # nothing is written beside these: they run where their copies are
+        shutil.copytree(chapters_folder(), build, ignore=NOT_NOTEBOOKS, dirs_exist_ok=True)
     for path in find_chapters(arguments.names):
+        if packaged:
+            path = Path(shutil.copy(path, build))
         try:
             _run_chapter(path, build / path.name, arguments)
         except (OSError, ValueError, RuntimeError) as error:
@@ -302,23 +359,44 @@ def _edition(arguments: argparse.Namespace) -> int:
 
     source, out = chapters_folder(), arguments.out
     if arguments.edition == "nbgrader":
-        written = grading.write_course(source, out)
+        written = grading.write_course(source, out, arguments.language)
     else:
-        written = editions.write(arguments.edition, source, out, strip=arguments.strip)
+        written = editions.write(
+            arguments.edition, source, out, strip=arguments.strip, language=arguments.language
+        )
     for path in written:
         print(path)
     return 0
 
 
 def _lab(arguments: argparse.Namespace) -> int:
+    from jupyterlab import labapp
+
     from mnist_cnn.course import editions
 
     folder = arguments.folder
+    os.environ[language.VARIABLE] = arguments.language  # `check` will speak it too
     if not any(folder.glob("*.ipynb")):
-        for _ in editions.write("student", chapters_folder(), folder):
+        for _ in editions.write("student", chapters_folder(), folder, language=arguments.language):
             pass
-    print(f"{folder.resolve()}: your own copy; end JupyterLab with Ctrl-C", flush=True)
-    return subprocess.run([sys.executable, "-m", "jupyterlab", str(folder)]).returncode
+    said = translated("{folder}: your own copy; end JupyterLab with Ctrl-C")
+    print(said.format(folder=folder.resolve()), flush=True)
+    labapp.main([str(folder)])  # in this process, so that Ctrl-C is JupyterLab's own
+    return 0
+
+
+def _translations(arguments: argparse.Namespace) -> int:
+    from mnist_cnn.course import translations
+
+    root = source_root()
+    code = 0
+    for name in language.languages()[1:]:
+        if arguments.update:
+            translations.renew(root, name)
+        for line in translations.to_do(root, name):
+            print(f"{name}/{line}")
+            code = 2
+    return code
 
 
 def _grade(arguments: argparse.Namespace) -> int:
@@ -342,11 +420,9 @@ def _grade(arguments: argparse.Namespace) -> int:
 def _slides(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import slides
 
-    root = project_root()
-    chapters = find_chapters(arguments.names)
-    libraries = slides.fetch(root / "build" / "libraries")
-    for path in chapters:
-        print(slides.write(path, arguments.out or root / "build" / "slides", libraries), flush=True)
+    out = arguments.out or project_root() / "build" / "slides"
+    for path in find_chapters(arguments.names):
+        print(slides.write(path, out, arguments.language), flush=True)
     return 0
 
 
@@ -354,7 +430,8 @@ def _site(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import site
 
     out = arguments.out or project_root() / "build" / "site"
-    sys.stderr.write(site.build(project_root(), out))
+    speaking = [arguments.language] if arguments.language else language.languages()
+    sys.stderr.write(site.build(source_root(), out, speaking))
     print(f"{out}: open index.html, from a file or a server")
     return 0
 
@@ -369,7 +446,7 @@ def _playground(arguments: argparse.Namespace) -> int:
 def _kit(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import kit
 
-    root = project_root()
+    root = source_root()
     if not (root / "requirements.lock").exists():
         raise ValueError(f"{root} holds no requirements.lock: run this in the project's folder")
     kit.write(root, arguments.out, arguments.platform, arguments.python)

@@ -4,29 +4,31 @@ A cell tagged ``solution``, under a folded heading, is for instructors, and so a
 the text under ``slideshow.notes`` in the metadata of the cell that is shown while they are spoken.
 """
 
-import copy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
 from mnist_cnn.course.files import replacing
+from mnist_cnn.course.translations import translate
+from mnist_cnn.language import translator
 
 
-def student(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy without solutions, their outputs and speaker notes."""
-    edition = copy.deepcopy(notebook)
+def student(notebook: NotebookNode, translated: Callable[[str], str] = str) -> NotebookNode:
+    """Return a copy without solutions, their outputs and speaker notes; texts are translated."""
+    edition = translate(notebook, translated)
     edition.cells = [cell for cell in edition.cells if not is_solution(cell)]
     for cell in edition.cells:
         cell.metadata.get("slideshow", {}).pop("notes", None)
     return edition
 
 
-def instructor(notebook: NotebookNode) -> NotebookNode:
+def instructor(notebook: NotebookNode, translated: Callable[[str], str] = str) -> NotebookNode:
     """Return a copy that shows the solutions, and each speaker note in a cell of its own."""
-    edition = copy.deepcopy(notebook)
+    edition = translate(notebook, translated)
+    summary = translated("For the instructor")
     cells, edition.cells = edition.cells, []
     for cell in cells:
         if is_solution(cell):
@@ -34,7 +36,7 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
         edition.cells.append(cell)
         if notes := cell.metadata.get("slideshow", {}).pop("notes", None):
             # Folded: an instructor who projects the chapter does not give the answer away.
-            folded = f"<details><summary>For the instructor</summary>\n\n{notes}\n\n</details>"
+            folded = f"<details><summary>{summary}</summary>\n\n{notes}\n\n</details>"
             edition.cells.append(notes_cell(f"{cell.id}-notes", folded))
     return edition
 
@@ -63,7 +65,9 @@ def chapters_of(source: Path) -> list[Path]:
     raise ValueError(f"{source} holds no chapters: run this in the project's folder")
 
 
-def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iterator[Path]:
+def write(
+    edition: str, source: Path, out: Path, *, strip: bool = False, language: str = "en"
+) -> Iterator[Path]:
     """Write an edition of every chapter, and the pictures and files that chapters refer to.
 
     Parameters
@@ -75,6 +79,8 @@ def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iter
         The folder to write to; it is made when missing.
     strip : bool
         Whether to leave the recorded outputs out.
+    language : str
+        One of `mnist_cnn.language.languages`.
 
     Yields
     ------
@@ -84,14 +90,15 @@ def write(edition: str, source: Path, out: Path, *, strip: bool = False) -> Iter
     Raises
     ------
     ValueError
-        If `source` holds no chapters, or `out` is that folder or lies in it.
+        If `source` holds no chapters, `out` is that folder or lies in it, or there is no such
+        language.
     """
-    chapters = chapters_of(source)
+    translators = {path: translator(language, path.stem, "course") for path in chapters_of(source)}
     if out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"an edition must not be written into its source, {source}")
     shutil.copytree(source, out, ignore=NOT_NOTEBOOKS, dirs_exist_ok=True)
-    for path in chapters:
-        notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
+    for path, translated in translators.items():
+        notebook = EDITIONS[edition](nbformat.read(path, as_version=4), translated)
         if strip:
             for cell in notebook.cells:
                 if cell.cell_type == "code":

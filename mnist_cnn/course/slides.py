@@ -13,9 +13,11 @@ How a chapter is cut is said in the metadata of its cells, under ``slideshow``:
 import base64
 import copy
 import hashlib
+import json
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +29,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from pygments.formatters import HtmlFormatter
 
+from mnist_cnn.course import fonts
 from mnist_cnn.course.editions import is_solution, notes_cell
 from mnist_cnn.course.files import replacing
+from mnist_cnn.course.translations import LOCALES, translate
+from mnist_cnn.language import translator
 
 ASSETS = Path(__file__).parent / "assets" / "slides"
 FONTS = {
@@ -37,25 +42,26 @@ FONTS = {
     "source-sans-pro-semibold.woff": (600, "normal"),
     "source-sans-pro-semibolditalic.woff": (600, "italic"),
 }
-# Wheels that carry reveal.js 5.2 and MathJax 3.2; they are read, not installed, since the packages
-# around them (Sphinx, Django) are of no use here: SHA-256, folder inside, files.
+# Wheels that carry reveal.js 5.2 and MathJax 3.2: SHA-256, folder inside, files. The packages
+# around them (Sphinx, Django) are of no use here, so `renew` keeps these files alone, as a zip.
 LIBRARIES = [
     (
         "sphinx_revealjs-3.2.1-py3-none-any.whl",
         "805bed3ca459346e0f01967d5ed1c40d6b7b917de1541e1e4566c8341fe7017b",
         "sphinx_revealjs/_static/revealjs",
         [
+            "LICENSE",
             "dist/reveal.css",
             "dist/reveal.js",
             "plugin/notes/notes.js",
-            *(f"dist/theme/fonts/source-sans-pro/{font}" for font in FONTS),
+            *(f"dist/theme/fonts/source-sans-pro/{file}" for file in ("LICENSE", *FONTS)),
         ],
     ),
     (
         "django_static_mathjax-3.2.2.1-py3-none-any.whl",
         "05ad109fd9e5d9d380c76389689b7f523e9ccb7f7a85c1eb962c7564eac7601d",
-        "mathjax/static/mathjax/es5",
-        ["tex-svg.js"],
+        "mathjax/static/mathjax",
+        ["LICENSE", "es5/tex-svg.js"],
     ),
 ]
 # Code and what it prints share a slide up to so many lines; more would be too small to read, and
@@ -83,13 +89,16 @@ def cut(notebook: NotebookNode) -> NotebookNode:
                 before, text = _at_first_heading(cell.source)
                 if before and deck.cells:  # it is said to what was shown before
                     deck.cells.append(notes_cell(f"{cell.id}-before", before))
-                cell.source, notes = show.slide, f"{text}\n\n{notes}"
+                # What to ask comes first: the rest may lie below the edge of the window.
+                cell.source, notes = show.slide, f"{notes}\n\n{text}".lstrip("\n")
             # A link to another chapter leads to its slides; the playground lies above them.
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", cell.source)
             cell.source = cell.source.replace("](../build/playground.html", "](../playground.html")
-        own = re.match("#{1,2} (.+)", cell.source) if cell.cell_type == "markdown" else None
+        source = cell.source if cell.cell_type == "markdown" else ""
+        own = re.search("^#{1,2} (.+)", source, re.MULTILINE)
+        shown_above = "" if own and own.start() == 0 else heading
+        cell.metadata.slides = NotebookNode(heading=shown_above)
         heading = own[1] if own else heading
-        cell.metadata.slides = NotebookNode(heading="" if own else heading)
         pieces = [cell] if cell.cell_type == "markdown" else _pieces(cell)
         if notes.strip():
             pieces.insert(1, notes_cell(f"{cell.id}-notes", notes))  # to what is shown at once
@@ -156,7 +165,7 @@ def _lines(part: NotebookNode) -> int:
     return FIGURE_LINES if _is_figure(part) else _text(part).count("\n") + 1
 
 
-def export(notebook: NotebookNode, folder: Path, libraries: dict[str, bytes]) -> str:
+def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
     """Return the chapter's slides as one HTML page.
 
     Parameters
@@ -165,8 +174,8 @@ def export(notebook: NotebookNode, folder: Path, libraries: dict[str, bytes]) ->
         The chapter, with its recorded outputs.
     folder : Path
         Where its pictures are.
-    libraries : dict of str to bytes
-        What `fetch` returns.
+    language : str
+        The language that the chapter is in.
 
     Returns
     -------
@@ -181,19 +190,26 @@ def export(notebook: NotebookNode, folder: Path, libraries: dict[str, bytes]) ->
         exclude_anchor_links=True,
         embed_images=True,
     )
-    styles = [libraries["reveal.css"].decode(), *_fonts(libraries)]
+    files = libraries()
+    deck = cut(notebook)
+    chinese = fonts.part(json.dumps(deck, ensure_ascii=False))
+    styles = [files["reveal.css"].decode(), *_fonts(files, chinese)]
     styles += [HtmlFormatter().get_style_defs(".highlight"), _asset("slides.css")]
     names = ("reveal.js", "notes.js", "tex-svg.js")
-    scripts = [_asset("start.js"), *(libraries[name].decode() for name in names)]
+    scripts = [_asset("start.js"), *(files[name].decode() for name in names)]
     # A page's script ends at the first of these, even inside a string of it.
     script = re.sub("<(?=/script|!--)", r"\\x3c", "\n;".join(scripts), flags=re.IGNORECASE)
-    deck = cut(notebook)
     title = re.sub("^# ", "", deck.cells[0].source.partition("\n")[0])
     page, _ = exporter.from_notebook_node(
         deck,
         {
             "metadata": {"path": str(folder)},
-            "slides": {"title": title, "css": "\n".join(styles), "javascript": script},
+            "slides": {
+                "lang": LOCALES[language],
+                "title": title,
+                "css": "\n".join(styles),
+                "javascript": script,
+            },
         },
     )
     return page
@@ -203,11 +219,13 @@ def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def _fonts(libraries: dict[str, bytes]) -> Iterator[str]:
+def _fonts(files: dict[str, bytes], chinese: bytes) -> Iterator[str]:
     """Give the style rules that hold the fonts themselves."""
     mono = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf").read_bytes()
     faces = [("DejaVu Sans Mono", 400, "normal", mono)]
-    faces += [("Source Sans Pro", *face, libraries[font]) for font, face in FONTS.items()]
+    faces += [("Source Sans Pro", *face, files[font]) for font, face in FONTS.items()]
+    if chinese:
+        faces.append(("Noto Sans SC", 400, "normal", chinese))
     for family, weight, style, content in faces:
         data = base64.b64encode(content).decode()
         yield (
@@ -216,54 +234,49 @@ def _fonts(libraries: dict[str, bytes]) -> Iterator[str]:
         )
 
 
-def fetch(cache: Path) -> dict[str, bytes]:
-    """Return reveal.js, its notes plugin, MathJax and fonts; pip brings them the first time.
-
-    Parameters
-    ----------
-    cache : Path
-        The folder that keeps the wheels.
-
-    Returns
-    -------
-    dict of str to bytes
-        Each file under its own name.
-
-    Raises
-    ------
-    RuntimeError
-        If pip cannot bring a wheel, or brings another than the one meant.
-    """
-    found: dict[str, bytes] = {}
-    for wheel, digest, folder, files in LIBRARIES:
-        path = cache / wheel
-        if not path.exists():
-            _download(wheel, cache)
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise RuntimeError(f"{path} is not the file that the slides need: delete it, try again")
-        with zipfile.ZipFile(path) as archive:
-            found |= {Path(file).name: archive.read(f"{folder}/{file}") for file in files}
-    return found
+def libraries() -> dict[str, bytes]:
+    """Return reveal.js, its notes plugin, MathJax and fonts, each file under its own name."""
+    with zipfile.ZipFile(ASSETS / "libraries.zip") as archive:
+        return {Path(name).name: archive.read(name) for name in archive.namelist()}
 
 
-def _download(wheel: str, cache: Path) -> None:
-    name, version, *_ = wheel.split("-")
-    call = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    with replacing(cache / wheel) as temporary:
-        done = subprocess.run(
-            [*call, "--dest", temporary.parent, f"{name}=={version}"],
-            capture_output=True,
-            text=True,
-        )
-        if not temporary.exists():
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RuntimeError(f"the slides need {wheel}, which pip could not bring: {reason}")
-
-
-def write(path: Path, out: Path, libraries: dict[str, bytes]) -> Path:
+def write(path: Path, out: Path, language: str = "en") -> Path:
     """Write a chapter's slides into the folder `out`, and return the file."""
-    page = export(nbformat.read(path, as_version=4), path.parent, libraries)
+    notebook = translate(nbformat.read(path, as_version=4), translator(language, path.stem))
+    page = export(notebook, path.parent, language)
     target = out / f"{path.stem}.html"
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
     return target
+
+
+def renew(wheels: Path) -> None:
+    """Take the libraries anew from the wheels that carry them; pip brings these into a folder.
+
+    Raises
+    ------
+    RuntimeError
+        If pip brings another wheel than the one meant.
+    subprocess.CalledProcessError
+        If it brings none.
+    """
+    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    with (
+        replacing(ASSETS / "libraries.zip") as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+    ):
+        for wheel, digest, folder, files in LIBRARIES:
+            name, version, *_ = wheel.split("-")
+            subprocess.run([*call, "--dest", wheels, f"{name}=={version}"], check=True)
+            if hashlib.sha256((wheels / wheel).read_bytes()).hexdigest() != digest:
+                raise RuntimeError(f"{wheel} is not the file that the slides need")
+            with zipfile.ZipFile(wheels / wheel) as source:
+                for file in files:
+                    entry = source.getinfo(f"{folder}/{file}")
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    target.writestr(entry, source.read(entry))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as downloads:
+        renew(Path(downloads))
