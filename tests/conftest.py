@@ -13,9 +13,9 @@ def mnist():
 
 @pytest.fixture
 def little_data(mnist, monkeypatch):
-    """What trains or measures in this test does so on the first 3,000 and 1,000 digits."""
+    """What trains or measures in this test does so on the first 600 and 1,000 digits."""
     (x_train, y_train), (x_test, y_test) = mnist
-    few = (x_train[:3000], y_train[:3000]), (x_test[:1000], y_test[:1000])
+    few = (x_train[:600], y_train[:600]), (x_test[:1000], y_test[:1000])
     monkeypatch.setattr(data, "load_mnist", lambda: few)
 
 

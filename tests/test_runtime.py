@@ -26,11 +26,6 @@ def test_importing_the_package_is_cheap():
     assert run_python(code).stdout == "set()\n"
 
 
-def test_tensorflow_loads_without_a_word():
-    run = run_python("from mnist_cnn import runtime; runtime.set_seed(0); import keras")
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-
-
 def test_the_callers_environment_wins(monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")

@@ -1,7 +1,7 @@
 """The slides: how a chapter is cut, and what a browser without a network makes of them."""
 
-import os
 import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -60,13 +60,13 @@ def test_the_text_for_the_slide_takes_the_place_of_the_prose():
         ("slide", "# First"),
         ("notes", "It was so.\n\n"),
         ("slide", "## Next"),
-        ("notes", "## Next\n\nAt length.\n\nAsk them."),
+        ("notes", "Ask them.\n\n## Next\n\nAt length."),
     ]
 
 
 def test_prose_without_a_heading_is_said_to_its_own_slide():
     cell = new_markdown_cell("At length.", metadata=shown("subslide", slide="Short."))
-    assert cut(cell) == [("subslide", "Short."), ("notes", "At length.\n\n")]
+    assert cut(cell) == [("subslide", "Short."), ("notes", "At length.")]
 
 
 def test_output_is_uncovered_after_its_code():
@@ -119,6 +119,16 @@ def test_the_heading_goes_on_and_links_lead_to_slides():
     assert deck.cells[2].source == "[Draw](../playground.html#best)."
 
 
+def test_a_heading_below_a_last_sentence_holds_from_the_next_slide_on():
+    cells = [
+        new_markdown_cell("## Old", metadata=shown("slide")),
+        new_markdown_cell("So much for this.\n\n## New", metadata=shown("slide")),
+        new_markdown_cell("More.", metadata=shown("subslide")),
+    ]
+    deck = slides.cut(new_notebook(cells=cells))
+    assert [cell.metadata.slides.heading for cell in deck.cells] == ["", "Old", "New"]
+
+
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def chapter(request):
     return request.param
@@ -131,31 +141,22 @@ def test_every_cell_says_where_it_is_shown(chapter):
     assert uncut == []
 
 
-@pytest.fixture(scope="session")
-def libraries():
-    try:
-        return slides.fetch(ROOT / "build" / "libraries")
-    except RuntimeError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+def test_the_libraries_are_those_that_are_named():
+    assert {*slides.libraries()} == {
+        Path(file).name for _, _, _, files in slides.LIBRARIES for file in files
+    }
 
 
-def test_what_pip_cannot_bring_is_said_in_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(RuntimeError, match=r"^the slides need sphinx_revealjs.*No matching dist"):
-        slides.fetch(tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_another_file_than_the_one_meant_is_refused(tmp_path):
+def test_another_wheel_than_the_one_meant_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(slides, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(subprocess, "run", lambda call, check: None)
     (tmp_path / slides.LIBRARIES[0][0]).write_bytes(b"something else")
     with pytest.raises(RuntimeError, match="is not the file that the slides need"):
-        slides.fetch(tmp_path)
+        slides.renew(tmp_path)
+    assert list((tmp_path / "assets").iterdir()) == []
 
 
-@needs_chromium
-def test_the_command(libraries, tmp_path, monkeypatch, capsys):
+def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     assert cli.main(["slides", "01", "--out", str(tmp_path / "out")]) == 0
     (page,) = (tmp_path / "out").iterdir()
@@ -164,11 +165,11 @@ def test_the_command(libraries, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def show(browser, libraries, tmp_path):
+def show(browser, tmp_path):
     """Open a chapter's slides from a file."""
 
-    def show(path, query=""):
-        url = slides.write(path, tmp_path, libraries).as_uri()
+    def show(path, query="", language="en"):
+        url = slides.write(path, tmp_path, language).as_uri()
         page = open_page(browser, url + query)
         page.wait_for_function("window.Reveal && Reveal.isReady()")
         assert page.asked == {url + query}
@@ -208,11 +209,23 @@ UNSET = """
 """
 
 
+def is_shown(page):
+    assert page.evaluate(MEASURE) == []
+    assert page.evaluate(UNSET) == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("chapter", CHAPTERS[1:3], ids=lambda path: path.stem)
+def test_a_chapters_chinese_slides(chapter, show):
+    page = show(chapter, language="zh")
+    is_shown(page)
+    assert page.evaluate("document.fonts.check('20px \"Noto Sans SC\"', '卷')")
+
+
 @needs_chromium
 def test_a_chapters_slides(chapter, show):
     page = show(chapter)
-    assert page.evaluate(MEASURE) == []
-    assert page.evaluate(UNSET) == []
+    is_shown(page)
     deck = slides.cut(nbformat.read(chapter, as_version=4))
     prose = "\n".join(cell.source for cell in deck.cells if cell.cell_type == "markdown")
     equations = re.findall(r"\$\$.+?\$\$|\$[^$]+\$", prose)
