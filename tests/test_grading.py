@@ -103,7 +103,7 @@ def test_nbgrader_releases_collects_and_marks(source, tmp_path):
     text = "\n".join(cell.source for cell in released.cells)
     assert text.count("answer = ...") == 2 and 'check("03.1", answer)' in text
     assert not {"HIDDEN", "is_right", "Because of this", "SOLUTION"} & set(text.split())
-    students = {"able": ("03.1", "03.2"), "half": ("03.1",)}
+    students = {"able": ("03.1", "03.2"), "half": ("03.1",), "silent": ()}
     for name, solved in students.items():
         handed_in = nbformat.from_dict(released)
         for cell in handed_in.cells:
@@ -118,7 +118,7 @@ def test_nbgrader_releases_collects_and_marks(source, tmp_path):
     nbgrader(course, "export", "--to", "marks.csv")
     with open(course / "marks.csv", newline="", encoding="utf-8") as file:
         marks = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert marks == {"able": 4, "half": 1}  # of 6: two points are given by hand
+    assert marks == {"able": 4, "half": 1, "silent": 0}  # of 6: two points are given by hand
     assert (course / "feedback" / "half" / "03_lesson" / "03_lesson.html").exists()
 
 

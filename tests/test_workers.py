@@ -59,9 +59,9 @@ def start(folder, count, **environment):
     return processes, files
 
 
-def test_workers_train_the_network_that_one_process_trains(tmp_path):
-    """Three: a sum over all, not over a pair."""
-    processes, files = start(tmp_path, 3)
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_train_the_network_that_one_process_trains(count, tmp_path):
+    processes, files = start(tmp_path, count)
     setting = {}
     exec(SETTING, setting)
     x, y, recipe = (setting[name] for name in ("x", "y", "recipe"))
