@@ -82,9 +82,9 @@ def main() -> None:
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with ThreadPoolExecutor(machine.usable_cpus()) as pool:
         waiting = [
-            [pool.submit(measure, number, seed) for number in range(len(ROWS))] for seed in SEEDS
+            [pool.submit(measure, number, seed) for seed in SEEDS] for number in range(len(ROWS))
         ]
-        runs = [[future.result() for future in row] for row in zip(*waiting, strict=True)]
+        runs = [[future.result() for future in row] for row in waiting]
     print("step                         CPU s  errors of 10,000  change, 95 % interval")
     rows, before = [], None
     for (name, network, recipe), measured in zip(steps(), runs, strict=True):
