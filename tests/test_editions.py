@@ -9,6 +9,7 @@ import pytest
 from jupyterlab import labapp
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from mnist_cnn import language
 from mnist_cnn.course import cli, editions, files, notebooks
 
 SOURCE = Path(__file__).parents[1] / "notebooks"
@@ -140,13 +141,15 @@ def strings(value):
 def test_lab_opens_a_copy_and_leaves_what_is_in_it(project, monkeypatch):
     calls = []
     monkeypatch.setattr(labapp, "main", calls.append)
+    monkeypatch.setenv(language.VARIABLE, "en")  # the command sets it; it ends with the test
     assert cli.main(["lab", "mine"]) == 0
     mine = project / "mine" / "01_lesson.ipynb"
     assert "secret" not in mine.read_text(encoding="utf-8")
     mine.write_text("changed", encoding="utf-8")
     assert cli.main(["lab", "mine"]) == 0
     assert mine.read_text(encoding="utf-8") == "changed"
-    assert calls == [["mine"]] * 2
+    assert cli.main(["lab", "--language", "zh"]) == 0  # not into the folder of the English ones
+    assert calls == [["mine"], ["mine"], ["mnist-notebooks-zh"]]
 
 
 def test_without_a_project_the_wheels_own_chapters_are_taken(chapter, tmp_path, monkeypatch):

@@ -109,7 +109,8 @@ def test_without_sphinx_one_line_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(site, "find_spec", lambda name: None)
     assert cli.main(["site"]) == 2
     assert (
-        "the site needs Sphinx and its theme: pip install -e '.[site]'" in capsys.readouterr().err
+        "the site needs Sphinx and its theme: pip install 'mnist-cnn[site]'"
+        in capsys.readouterr().err
     )
 
 
@@ -220,6 +221,9 @@ def test_the_whole_site_has_no_warning_and_no_broken_link(whole):
         assert (out / "slides" / f"{path.stem}.html").exists()
         assert (out / "student" / path.name).exists()
         assert (out / "zh" / "notebooks" / f"{path.stem}.html").exists()
+    for place in ("notebooks", "slides", "zh/notebooks", "zh/slides"):
+        for name in ("03_conv_pool_model", "07_inside_the_network"):
+            assert "../playground.html#article/" in (out / place / f"{name}.html").read_text("utf-8")
 
 
 UNSET = "[...document.querySelectorAll('.math')].filter((e) => !e.querySelector('mjx-container'))"

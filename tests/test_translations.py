@@ -235,6 +235,12 @@ def test_changed_english_makes_a_text_stale_and_shows_as_english(translated, tmp
     assert first_cell() == "# Titles"
 
 
+def test_outside_a_clone_there_is_nothing_to_translate(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["translations", "--update"]) == 2
+    assert "is not the project's source: call this in a clone of it" in capsys.readouterr().err
+
+
 def test_the_command_says_what_is_to_do(translated, tmp_path, lesson, monkeypatch, capsys):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "pyproject.toml").touch()

@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.set_defaults(run=_notebooks)
 
     lab = commands.add_parser("lab", help="open a copy of the chapters, to work in, in JupyterLab")
-    lab.add_argument("folder", nargs="?", type=Path, default=Path("mnist-notebooks"))
+    lab.add_argument("folder", nargs="?", type=Path, help="default: mnist-notebooks, or …-zh")
     _add_language(lab)
     lab.set_defaults(run=_lab)
 
@@ -374,7 +374,8 @@ def _lab(arguments: argparse.Namespace) -> int:
 
     from mnist_cnn.course import editions
 
-    folder = arguments.folder
+    suffix = "" if arguments.language == "en" else f"-{arguments.language}"
+    folder = arguments.folder or Path(f"mnist-notebooks{suffix}")
     os.environ[language.VARIABLE] = arguments.language  # `check` will speak it too
     if not any(folder.glob("*.ipynb")):
         for _ in editions.write("student", chapters_folder(), folder, language=arguments.language):
@@ -388,7 +389,9 @@ def _lab(arguments: argparse.Namespace) -> int:
 def _translations(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import translations
 
-    root = source_root()
+    root = project_root()
+    if not (root / "TEACHING.md").exists():
+        raise ValueError(f"{root} is not the project's source: call this in a clone of it")
     code = 0
     for name in language.languages()[1:]:
         if arguments.update:

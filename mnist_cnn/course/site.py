@@ -113,7 +113,7 @@ def build(root: Path, out: Path, speaking: Sequence[str] = ("en",)) -> str:
         If `root` holds no chapters, or `out` holds something else than a site.
     """
     if find_spec("sphinx_book_theme") is None:
-        raise RuntimeError("the site needs Sphinx and its theme: pip install -e '.[site]'")
+        raise RuntimeError("the site needs Sphinx and its theme: pip install 'mnist-cnn[site]'")
     chapters = editions.chapters_of(root / "notebooks")
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
         raise ValueError(f"{out} holds something else than a site")

@@ -115,7 +115,7 @@ def sources(root: Path) -> dict[str, list[str]]:
 def readme(root: Path, language: str) -> str:
     """Return what stands in README.LANGUAGE.md."""
     translated = translator(language, "course")
-    lab = translated("The chapters in this language: `mnist-cnn lab --language {language}`")
+    lab = translated("Chapters and hints in this language: `mnist-cnn lab --language {language}`")
     start = f"[English](README.md) · {lab.format(language=language)}\n\n"
     return start + page(root / "README.md", language)
 
