@@ -1,11 +1,13 @@
 """The promises of README, lock file, environment.yml and CI, and the anatomy of the chapters."""
 
+import ast
 import importlib.metadata
 import itertools
 import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -178,6 +180,27 @@ def test_the_lock_holds_every_transitive_dependency():
             if not needed.marker or any(needed.marker.evaluate({"extra": e}) for e in extras):
                 todo.append(needed)
     assert len(seen) > 80
+
+
+def imports_of(folder):
+    """Return the distributions of what the Python files of a folder import."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    packages = importlib.metadata.packages_distributions()
+    tops = {name.partition(".")[0] for name in found} - sys.stdlib_module_names
+    return {canonicalize_name(packages[top][0]) for top in tops if top in packages}
+
+
+@pytest.mark.parametrize("folder", ["mnist_cnn", "tests", "benchmarks"])
+def test_every_import_is_declared(folder):
+    extras = PROJECT["optional-dependencies"]
+    declared = [*PROJECT["dependencies"], *itertools.chain(*extras.values())]
+    names = {canonicalize_name(Requirement(line).name) for line in declared}
+    found = imports_of(folder)
+    assert len(found) > 5
+    assert found <= names, found - names
 
 
 FLOW = "runtime language data preprocess augmentation model recipes progress training evaluation"
