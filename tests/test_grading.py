@@ -6,30 +6,32 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mnist_cnn import exercises
 from mnist_cnn.course import cli, grading
+from mnist_cnn.language import translator
 
 QUESTION = "### 03.{} · Count\n\n*{}, 5 minutes.* How many?"
-RIGHT = {"03.1": None, "03.2": None}
+RIGHT = {"03.1": None, "03.2": None, "03.3": None}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def right_answers():
     for number in RIGHT:
         right = exercises.EXERCISES[number].right
-        RIGHT[number] = right() if callable(right) else right
+        RIGHT[number] = np.asarray(right() if callable(right) else right).tolist()
 
 
 def chapter(answers):
-    """Return a chapter of two exercises and a question in words, with these answers given."""
+    """Return a chapter of three exercises and a question in words, with these answers given."""
     cells = [
         new_markdown_cell("# A chapter"),
         new_code_cell("from mnist_cnn.exercises import check"),
     ]
-    for k, difficulty in ((1, "Easy"), (2, "Hard")):
+    for k, difficulty in ((1, "Easy"), (2, "Hard"), (3, "Medium")):
         number = f"03.{k}"
         check = f'check("{number}", answer)'
         solution = {"tags": ["solution"]}
@@ -67,7 +69,7 @@ def test_points_follow_the_difficulty_and_no_solution_is_left_over(source):
         if "nbgrader" in cell.metadata
     }
     points = [cell["points"] for cell in graded.values() if cell["grade"]]
-    assert points == [1, 3, 2]
+    assert points == [1, 3, 2, 2]
     assert [*graded][:4] == ["answer-03-1", "check-03-1", "answer-03-2", "check-03-2"]
     for cell in edition.cells:
         if cell.source.startswith("answer"):
@@ -96,20 +98,22 @@ def nbgrader(folder, *arguments):
 def test_nbgrader_releases_collects_and_marks(source, tmp_path):
     pytest.importorskip("nbgrader")
     course = tmp_path / "course"
-    assert len([*grading.write_course(source, course)]) == 1
+    assert len([*grading.write_course(source, course, "zh")]) == 1
     assert (course / "source" / "03_lesson" / "measured" / "some.json").exists()
     nbgrader(course, "generate_assignment", "03_lesson", "--create")
     released = nbformat.read(course / "release" / "03_lesson" / "03_lesson.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in released.cells)
-    assert text.count("answer = ...") == 2 and 'check("03.1", answer)' in text
+    assert text.count("answer = ...") == 3 and 'check("03.1", answer)' in text
     assert not {"HIDDEN", "is_right", "Because of this", "SOLUTION"} & set(text.split())
-    students = {"able": ("03.1", "03.2"), "half": ("03.1",), "silent": ()}
-    for name, solved in students.items():
+    assert text.endswith("在这里写下你的答案。")
+    right = {number: f"answer = {answer!r}" for number, answer in RIGHT.items()}
+    half = {"03.1": right["03.1"], "03.2": "answer = -1"}  # one right, one wrong, one not at all
+    for name, answers in {"able": right, "half": half, "silent": {}}.items():
         handed_in = nbformat.from_dict(released)
         for cell in handed_in.cells:
             number = cell.metadata.get("nbgrader", {}).get("grade_id", "")[-4:].replace("-", ".")
-            if cell.source == "answer = ..." and number in solved:
-                cell.source = f"answer = {RIGHT[number]!r}"
+            if cell.source == "answer = ...":
+                cell.source = answers.get(number, cell.source)
         folder = course / "submitted" / name / "03_lesson"
         folder.mkdir(parents=True)
         nbformat.write(handed_in, folder / "03_lesson.ipynb")
@@ -118,21 +122,40 @@ def test_nbgrader_releases_collects_and_marks(source, tmp_path):
     nbgrader(course, "export", "--to", "marks.csv")
     with open(course / "marks.csv", newline="", encoding="utf-8") as file:
         marks = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert marks == {"able": 4, "half": 1, "silent": 0}  # of 6: two points are given by hand
-    assert (course / "feedback" / "half" / "03_lesson" / "03_lesson.html").exists()
+    assert marks == {"able": 6, "half": 1, "silent": 0}  # of 8: two points are given by hand
+    page = course / "feedback" / "half" / "03_lesson" / "03_lesson.html"
+    said = translator("zh", "answers")("correct. {why}").removesuffix("{why}")
+    assert f"03.1: {said}" in page.read_text(encoding="utf-8")
 
 
-def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_row(source, tmp_path):
+LOUD = """
+class Number:
+    def __float__(self):
+        import sys
+        print("right")
+        print("a warning", file=sys.stderr)
+        return 0.0
+
+answer = Number()
+"""
+
+
+def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_rows(source, tmp_path):
     returned = tmp_path / "returned"
     returned.mkdir()
-    right, wrong = f"answer = {RIGHT['03.1']!r}", "answer = -1"
+    right, slow = f"answer = {RIGHT['03.1']!r}", "import time; time.sleep(16)"
     handed_in = {
-        "ann": chapter({"03.1": right, "03.2": wrong}),
+        "ann": chapter({"03.1": right, "03.2": "answer = -1", "03.3": LOUD}),
         "bob": chapter({"03.1": "1 / 0"}),
-        "eve": chapter({"03.1": right, "03.2": "while True: pass"}),
+        "dan": chapter({"03.1": right, "03.2": "answer = -1"}),
+        "eve": chapter({"03.1": right, "03.2": slow, "03.3": slow}),
+        "flo": chapter({"03.1": right, "03.2": "while True: print('x' * 10_000)"}),
         "joe": chapter({"03.1": "import os; os._exit(1)"}),
         "kim": new_notebook(cells=[new_code_cell("print('verdict on 03.1: right')")]),
     }
+    for cell in handed_in["dan"].cells:
+        cell.source = cell.source.replace('check("03.1", answer)', "")
+        cell.source = cell.source.replace('check("03.2", answer)', 'check("03.2", 1)')
     for name, notebook in handed_in.items():
         for cell in [*notebook.cells]:
             if "solution" in cell.metadata.get("tags", []):
@@ -143,17 +166,18 @@ def test_returned_notebooks_are_judged_and_a_bad_one_costs_its_own_row(source, t
     verdicts = [
         verdict
         for path in sorted(returned.iterdir())
-        for verdict in grading.grade(path, source, limit=3)
+        for verdict in grading.grade(path, source, limit=30 if path.stem == "eve" else 120)
     ]
+    rows = {
+        "ann": ["right", "wrong", "wrong", "not found"],
+        "bob": ["ZeroDivisionError", "not answered", "not answered", "not found"],
+        "dan": ["not found", "not found", "not answered", "not found"],
+        "eve": ["right", "not answered", "took too long", "not found"],
+        "flo": ["right", "showed too much", "showed too much", "not found"],
+        "joe": ["the kernel died", "the kernel died", "the kernel died", "not found"],
+    }
     assert [tuple(verdict) for verdict in verdicts] == [
-        ("ann", "03.1", "right"),
-        ("ann", "03.2", "wrong"),
-        ("bob", "03.1", "ZeroDivisionError"),
-        ("bob", "03.2", "not answered"),
-        ("eve", "03.1", "right"),
-        ("eve", "03.2", "took too long"),
-        ("joe", "03.1", "the kernel died"),
-        ("joe", "03.2", "the kernel died"),
+        *((name, f"03.{k}", row[k - 1]) for name, row in rows.items() for k in range(1, 5)),
         ("kim", "", "no exercise"),
         ("liz", "", "not a notebook"),
     ]

@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     grade = commands.add_parser("grade", help="run returned notebooks, and judge their exercises")
     grade.add_argument("folder", type=Path, metavar="FOLDER")
     grade.add_argument("--out", type=Path, metavar="FILE", help="default: FOLDER/marks.csv")
-    grade.add_argument("--limit", type=int, default=300, metavar="SECONDS", help="for one cell")
+    grade.add_argument(
+        "--limit", type=int, default=300, metavar="SECONDS", help="for a whole notebook"
+    )
     grade.set_defaults(run=_grade)
 
     slides = commands.add_parser("slides", help="a chapter's slides as one file for a browser")
@@ -142,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
     playground = commands.add_parser("playground", help="draw a digit, see every step: one page")
     playground.add_argument("--out", type=Path, metavar="FILE", help="build/playground.html")
+    _add_language(playground)
     playground.set_defaults(run=_playground)
 
     translations = commands.add_parser("translations", help="what is to translate; 2 if anything")
@@ -202,8 +205,10 @@ def _train(arguments: argparse.Namespace) -> int:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     task = workers.read_task()  # of several, where TF_CONFIG names them
     out = arguments.out or project_root() / "artifacts" / "mnist-cnn"
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # better refused now than after minutes of training
+    writes = task is None or task.number == 0
+    if writes:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()  # better refused now than after minutes of training
     (x_train, y_train), (x_test, y_test) = data.load_mnist()
     x_train, x_test = preprocess.prepare(x_train), preprocess.prepare(x_test)
     print(
@@ -223,7 +228,7 @@ def _train(arguments: argparse.Namespace) -> int:
         network, history = workers.train(recipe, task, x_train, targets, seed=arguments.seed)
     else:
         network, history = training.train(recipe, x_train, targets, seed=arguments.seed)
-    if task and task.number > 0:
+    if not writes:
         print("trained; worker 0 measures and writes the files")
         return 0
     seconds = time.perf_counter() - started
@@ -442,7 +447,8 @@ def _site(arguments: argparse.Namespace) -> int:
 def _playground(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import playground
 
-    print(playground.write(arguments.out or project_root() / "build" / "playground.html"))
+    out = arguments.out or project_root() / "build" / "playground.html"
+    print(playground.write(out, language=arguments.language))
     return 0
 
 

@@ -58,6 +58,12 @@ def notes_cell(identifier: str, notes: str) -> NotebookNode:
     )
 
 
+def placeholder(language: str) -> str:
+    """Return what nbgrader puts in the place of an answer in words."""
+    translated = translator(language, "course")
+    return translated("Write your answer here.")
+
+
 def chapters_of(source: Path) -> list[Path]:
     """Return the chapters of a folder, or say that it holds none."""
     if found := sorted(source.glob("*.ipynb")):

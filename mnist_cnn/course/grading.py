@@ -6,28 +6,34 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from mnist_cnn.answers import EXERCISES
 from mnist_cnn.course import editions
 from mnist_cnn.course.files import replacing
 from mnist_cnn.course.notebooks import ThisPython
 from mnist_cnn.course.translations import translate
-from mnist_cnn.language import translator
+from mnist_cnn.language import VARIABLE, translator
 
 POINTS = {"Easy": 1, "Medium": 2, "Hard": 3}
 CHECK = re.compile(r"""^check\(["']([\d.]+)["'], answer\)""", re.MULTILINE)
+OUTPUT = 10_000_000  # characters that a returned notebook may show: an endless loop may print
 CONFIG = """\
+import os
+
+os.environ[{variable!r}] = {language!r}  # kernels inherit it, and `check` speaks it
 c = get_config()
 c.CourseDirectory.course_id = "digits"
-c.ClearSolutions.code_stub = {"python": "answer = ..."}
-c.ClearSolutions.text_stub = "Write your answer here."
+c.ClearSolutions.code_stub = {{"python": "answer = ..."}}
+c.ClearSolutions.text_stub = {stub!r}
 c.ExecutePreprocessor.timeout = 600  # seconds for a cell: chapter 04 trains for minutes
 """
 
@@ -124,7 +130,9 @@ def write_course(source: Path, out: Path, language: str = "en") -> Iterator[Path
             nbformat.write(nbgrader(nbformat.read(path, as_version=4), translated), temporary)
         yield assignment / path.name
     with replacing(out / "nbgrader_config.py") as temporary:
-        temporary.write_text(CONFIG, encoding="utf-8")
+        stub = editions.placeholder(language)
+        config = CONFIG.format(variable=VARIABLE, language=language, stub=stub)
+        temporary.write_text(config, encoding="utf-8")
 
 
 class Verdict(NamedTuple):
@@ -145,13 +153,15 @@ def grade(path: Path, support: Path, limit: int = 120) -> list[Verdict]:
     support : Path
         The folder with the chapters: what they read beside themselves is copied from there.
     limit : int
-        Seconds that a cell may take.
+        Seconds that the whole notebook may take.
 
     Returns
     -------
     list of Verdict
-        "right", "wrong", "not answered", "took too long", the name of the error that the cell
-        raised, or why the notebook could not be run.
+        One for each exercise of the chapter: "right", "wrong", "not answered", "not found" (its
+        line with `check` is gone), the name of the error that the cell raised, or what ended the
+        run here or before: "took too long", "showed too much", "the kernel died". One alone,
+        without an exercise, for a file in which there is nothing to judge.
     """
     try:
         notebook = nbformat.read(path, as_version=4)
@@ -165,14 +175,14 @@ def grade(path: Path, support: Path, limit: int = 120) -> list[Verdict]:
             # In the student's own kernel: who tampers with the package there can fool it.
             question = nbformat.v4.new_code_cell(_QUESTION.format(number=found[1]))
             notebook.cells.insert(place + 1, question)
-            asked = {found[1]: (cell, question)} | asked
+            asked.setdefault(found[1], (cell, question))
     trouble = "not run"
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(support, folder, ignore=editions.NOT_NOTEBOOKS, dirs_exist_ok=True)
-        client = NotebookClient(
+        end = time.monotonic() + limit
+        client = _Client(
             notebook,
-            timeout=limit,
-            interrupt_on_timeout=True,
+            timeout_func=lambda _: max(0.001, end - time.monotonic()),  # 0 would be no limit
             allow_errors=True,
             kernel_manager_class=ThisPython,
             resources={"metadata": {"path": folder}},
@@ -180,21 +190,38 @@ def grade(path: Path, support: Path, limit: int = 120) -> list[Verdict]:
         try:
             client.execute(stderr=subprocess.DEVNULL)
         except DeadKernelError:
-            trouble = "the kernel died"
-    if not asked:
-        return [Verdict(path.stem, "", "no exercise")]
+            trouble = "the kernel died" if client.shown <= OUTPUT else "showed too much"
+        except CellTimeoutError:
+            trouble = "took too long"
+    verdicts = {number: _verdict(*cells) or trouble for number, cells in asked.items()}
+    chapters = {number[:2] for number in asked}
     return [
-        Verdict(path.stem, number, _verdict(*cells) or trouble) for number, cells in asked.items()
-    ]
+        Verdict(path.stem, number, verdicts.get(number, "not found"))
+        for number in EXERCISES
+        if number[:2] in chapters
+    ] or [Verdict(path.stem, "", "no exercise")]
+
+
+class _Client(NotebookClient):
+    """Ends the run of a notebook that shows more than `OUTPUT`."""
+
+    shown = 0
+
+    def process_message(self, msg: dict[str, Any], *place: Any) -> NotebookNode | None:
+        self.shown += len(str(msg["content"]))
+        if self.shown <= OUTPUT:
+            return super().process_message(msg, *place)
+        assert self.task_poll_for_reply is not None  # for mypy: a cell is running
+        self.task_poll_for_reply.cancel()  # as nbclient does when the kernel died
+        return None
 
 
 def _verdict(exercise: NotebookNode, question: NotebookNode) -> str:
     """Return what the question said, or the error that the student's own cell ended in."""
-    said = "".join(output.get("text", "") for output in question.outputs).strip()
+    printed = [output.text for output in question.outputs if output.get("name") == "stdout"]
+    said = "".join(printed).rstrip().rpartition("\n")[2]  # an answer may print when it is read
     errors = [output.ename for output in exercise.outputs if output.output_type == "error"]
-    if said == "not answered" and errors:
-        return "took too long" if errors == ["KeyboardInterrupt"] else errors[-1]
-    return said
+    return errors[-1] if said == "not answered" and errors else said
 
 
 _QUESTION = """\
