@@ -8,18 +8,34 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnist_cnn import data, networks, preprocess
+from mnist_cnn import data, language, networks, preprocess
 from mnist_cnn.course import cli, forward, playground
 from tests.chromium import needs_chromium, open_page
 
-NAMES = list(playground.TITLES)
+NAMES = ["article", "best"]
 # Draws a digit by hand, as points on a paper of 1 × 1.
 SEVEN = [(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]
+# Returns every text that can be seen or heard, in view or not.
+TEXTS = """
+const texts = () =>
+  [...document.querySelectorAll("title, body, body *:not(script, code)")].flatMap((element) => [
+    element.getAttribute("aria-label"),
+    element.label,
+    ...[...element.childNodes].map((node) => node.nodeType == Node.TEXT_NODE && node.data.trim()),
+  ]);
+"""
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return playground.write(tmp_path_factory.mktemp("page") / "playground.html")
+
+
+@pytest.fixture(scope="module")
+def chinese(tmp_path_factory):
+    file = tmp_path_factory.mktemp("zh") / "playground.html"
+    assert cli.main(["playground", "--language", "zh", "--out", str(file)]) == 0
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +79,22 @@ def points(page, path):
     return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in path]
 
 
-def draw(page, path):
+def draw(page, path, button="left"):
     (start, *rest) = points(page, path)
     page.mouse.move(*start)
-    page.mouse.down()
+    page.mouse.down(button=button)
     for point in rest:
         page.mouse.move(*point, steps=8)
-    page.mouse.up()
+    page.mouse.up(button=button)
 
 
-def test_the_page_is_one_file_under_six_megabytes(file):
+@pytest.mark.parametrize("written", ["file", "chinese"])
+def test_the_page_is_one_file_under_six_megabytes(written, request):
+    file = request.getfixturevalue(written)
     text = file.read_text(encoding="utf-8")
     assert file.stat().st_size < 6e6
     assert not re.search(r"https?:|@import|(src|href)=(?!\"data:)", text)
-    assert not re.search(r"\{(style|home|facts|numbers|script)\}", text)
+    assert not re.search(r"\{(lang|style|font|home|facts|numbers|script)\}|[⟦⟧]", text)
 
 
 def test_a_stale_list_of_misread_digits_is_refused(tmp_path, monkeypatch):
@@ -109,6 +127,15 @@ def test_scores_are_those_of_keras(name, page, keras, mnist):
         "}).flat())",
     )
     assert np.abs(scores.reshape(200, 10) - expected).max() < 1e-4
+
+
+@needs_chromium
+def test_only_the_left_button_draws(page):
+    page.click("#clear")
+    draw(page, [(0.3, 0.3), (0.7, 0.7)], button="right")
+    assert page.evaluate("largest(paper.data)") == 0
+    draw(page, [(0.3, 0.3), (0.7, 0.7)])
+    assert page.evaluate("largest(paper.data)") == 1
 
 
 @needs_chromium
@@ -258,6 +285,48 @@ def test_an_empty_paper_says_so(page):
     page.click("#clear")
     settle(page)
     assert page.inner_text("#verdict").startswith("The paper is empty")
+
+
+@needs_chromium
+def test_the_chinese_page_holds_no_english(chinese, browser, tmp_path):
+    """With each network: a digit, an empty paper, and the pixels at two corners of every map."""
+    page = open_page(browser, chinese.as_uri())
+    page.evaluate("ready")
+    page.add_script_tag(content=TEXTS)
+    assert page.get_attribute("html", "lang") == "zh-CN"
+    found = set()
+    for name in NAMES:
+        page.click(f"#{name}")
+        for change in ("showDigit(0)", "fill(() => 0)"):
+            page.evaluate(change)
+            settle(page)
+            found |= {*page.evaluate("texts()")}
+        found |= {
+            *page.evaluate(
+                "figures.flatMap(({ layer }) => [0, outputs[layer].height - 1].flatMap((side) => {"
+                "  select({ layer, map: 0, row: side, column: side });"
+                "  return texts(); }))"
+            )
+        }
+    (tmp_path / "text.png").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "text.png")
+    page.wait_for_function("$('verdict').textContent == 'text.png 不是能读取的图片。'")
+    found = set(filter(None, found))
+    latin = {text for text in found if re.search("[A-Za-z]{2}", text)}
+    assert [x for x in latin if re.search("[a-z] [a-z]|^[^\u4e00-\u9fff]*$", x)] == []
+    # All that is marked has been seen, except the link to a course that this page has not.
+    texts = [str(message.string) for message in language.read(language.FOLDER / "zh/playground.po")]
+    plain = [text.strip() for text in texts if not re.search("[{<]", text)]
+    assert [text for text in plain if text not in "\n".join(found)] == ["返回课程"]
+    page.evaluate("showDigit(0)")
+    settle(page)
+    verdict = page.inner_text("#verdict")
+    assert re.fullmatch(r"认作 7，得分 [01]\.\d{3}。标签是 7。", verdict)
+    # Chinese characters are squares: the page has a font for those that it begins with.
+    wide = "const range = new Range(); range.selectNodeContents(document.querySelector('h1'));"
+    size = page.evaluate(f"{wide} range.getBoundingClientRect().width / 1.6 / 16")
+    assert size == pytest.approx(len(page.inner_text("h1")), rel=0.01)
+    assert page.complaints == []
 
 
 @needs_chromium

@@ -223,7 +223,8 @@ def test_the_whole_site_has_no_warning_and_no_broken_link(whole):
         assert (out / "zh" / "notebooks" / f"{path.stem}.html").exists()
     for place in ("notebooks", "slides", "zh/notebooks", "zh/slides"):
         for name in ("03_conv_pool_model", "07_inside_the_network"):
-            assert "../playground.html#article/" in (out / place / f"{name}.html").read_text("utf-8")
+            page = (out / place / f"{name}.html").read_text(encoding="utf-8")
+            assert "../playground.html#article/" in page
 
 
 UNSET = "[...document.querySelectorAll('.math')].filter((e) => !e.querySelector('mjx-container'))"
@@ -300,6 +301,10 @@ def test_from_a_server_a_visitor_reads_searches_and_opens_a_solution(whole, brow
         page.evaluate("ready")
         page.click("text=Back to the course")
         assert page.url == f"{base}index.html"
+        page.goto(f"{base}zh/playground.html")
+        page.evaluate("ready")
+        page.click("text=返回课程")
+        assert page.url == f"{base}zh/index.html"
         assert all(url.startswith(base) for url in page.asked)
         assert page.complaints == []
         server.shutdown()

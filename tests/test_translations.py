@@ -93,9 +93,19 @@ def test_a_sound_translation_has_no_fault():
     assert chinese.faults("Two of 1.3 million, 70,000.", "130 万里的 2 个，70,000。") == []
     assert chinese.faults("*A b c d e f g*, (2, 3).", "*A b c d e f g*，形状 (2, 3)。") == []
     # Some sentences of the code, whose parts have names.
+    assert chinese.faults("{one.count} of {map}", "{map} 的 {one.count}") == []
     assert (
         chinese.faults("{file}: {share:.1%} of {most:,}", "{file}：{most:,} 的 {share:.1%}") == []
     )
+
+
+def test_marked_texts_are_translated_in_their_place(tmp_path):
+    script = "say(`⟦Map ${map}\n  of ${one.count}⟧`, { map: `${map}` });"
+    expected = "say(`${one.count} 张里的 ${map}`, { map: `${map}` });"
+    change = {"Map {map} of {one.count}": "{one.count} 张里的 {map}"}
+    assert translations.unmarked(script, change.get) == expected
+    (tmp_path / "page.js").write_text(script + "/* ⟦×⟧ no text */", encoding="utf-8")
+    assert translations.units(tmp_path / "page.js") == [*change]
 
 
 @pytest.mark.parametrize(("translation", "fault"), PLANTED, ids=[fault for _, fault in PLANTED])

@@ -74,7 +74,7 @@ _NUMBER = re.compile(
 )
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_PLACEHOLDER = re.compile(r"\{\w+(?::[\w.,%]+)?\}")  # in sentences of the code
+_PLACEHOLDER = re.compile(r"\{[\w.]+(?::[\w.,%]+)?\}")  # in sentences of the code
 _OBJECT = "\ufffc"  # stands for code, a formula or a placeholder in a text
 _CODE = ("code_inline", "code_block", "fence", "math_inline", "math_inline_double", "math_block")
 _RULES = {

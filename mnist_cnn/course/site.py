@@ -126,7 +126,7 @@ def build(root: Path, out: Path, speaking: Sequence[str] = ("en",)) -> str:
                 slides.write(path, folder / "more" / "slides", language)
             student = folder / "more" / "student"
             list(editions.write("student", root / "notebooks", student, language=language))
-            playground.write(folder / "more" / "playground.html", home="index.html")
+            playground.write(folder / "more" / "playground.html", "index.html", language)
             # A process of its own: a second site in the same one would be warned of the first.
             call = [sys.executable, "-m", "sphinx", "--quiet", "--no-color", "source", "site"]
             done = subprocess.run(call, cwd=folder, capture_output=True, encoding="utf-8")

@@ -25,7 +25,7 @@ from mnist_cnn.language import FOLDER, is_done, read, translator
 PAGES = ("README.md", "TEACHING.md", "INSTALL.md")
 PACKAGE = FOLDER.parent
 LOCALES = {"en": "en", "zh": "zh-CN"}  # as HTML names them
-# Which sentences of the code stand in which file: those given to `translated`.
+# Which sentences of the code stand in which file: those given to `translated`, or marked.
 SENTENCES = {
     "answers": ["exercises.py"],
     "command": [
@@ -35,6 +35,11 @@ SENTENCES = {
     "course": [
         *(f"course/{name}.py" for name in ("editions", "site", "translations")),
         "course/assets/site/index.md",
+    ],
+    "playground": [
+        "course/assets/playground/index.html",
+        "course/assets/playground/page.js",
+        "course/playground.py",
     ],
 }
 README = "[中文](README.zh.md)\n\n"  # above its heading, where other languages have another line
@@ -61,6 +66,19 @@ def translate(notebook: NotebookNode, change: Callable[[str], str]) -> NotebookN
     return notebook
 
 
+def unmarked(text: str, change: Callable[[str], str]) -> str:
+    """Return HTML or JavaScript whose texts between ⟦ and ⟧ went through `change`.
+
+    A text is on one line there, and what a script fills in is {name}, as in Python's sentences.
+    """
+
+    def unmark(marked: re.Match[str]) -> str:
+        unit = re.sub(r"\s+", " ", marked[1]).replace("${", "{")
+        return change(unit).replace("{", "${")
+
+    return re.sub("(?s)⟦(.*?)⟧", unmark, text)
+
+
 def page(path: Path, language: str, name: str = "") -> str:
     """Return a page in a language, section by section; `name` is its gettext file's if not its."""
     translated = translator(language, name or path.stem)
@@ -82,7 +100,7 @@ def sections(path: Path) -> list[str]:
 
 
 def units(path: Path) -> list[str]:
-    """Return the texts of a chapter or page, or the sentences of a module, each once."""
+    """Return the texts of a chapter or page, or the sentences of a file of code, each once."""
     found: list[str] = []
 
     def note(text: str) -> str:
@@ -93,6 +111,8 @@ def units(path: Path) -> list[str]:
         translate(nbformat.read(path, as_version=4), note)
     elif path.suffix == ".md":
         found = [part.rstrip("\n") for part in sections(path)]
+    elif path.suffix in (".html", ".js"):
+        unmarked(path.read_text(encoding="utf-8"), note)
     else:
         sentences = extract_from_file("python", path, keywords={"translated": None})
         found = [str(sentence) for _, sentence, *_ in sentences]

@@ -3,6 +3,7 @@ const $ = (id) => document.getElementById(id);
 const SIDE = 280; // points along the paper: ten to a pixel of the network
 const PEN = 11; // radius of the pen, in points
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const TITLES = { article: "⟦the article's: two convolutions⟧", best: "⟦the best: five convolutions⟧" };
 const ORANGE = [0.16, 0.63, 1]; // by how much red, green and blue fall from white to #d55e00
 const facts = JSON.parse($("facts").textContent);
 const paper = maps(SIDE, SIDE, 1); // 0 (paper) to 1 (ink)
@@ -64,7 +65,7 @@ function showDigit(i) {
 // A picture on even paper: the paper is what the border shows, ink is what differs from it.
 async function readPicture(file) {
   const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return ($("verdict").textContent = `${file.name} is not a readable picture.`);
+  if (!picture) return ($("verdict").textContent = `⟦${file.name} is not a readable picture.⟧`);
   const scale = SIDE / Math.max(picture.width, picture.height);
   const [w, h] = [picture.width, picture.height].map((side) => Math.ceil(side * scale));
   const context = new OffscreenCanvas(w, h).getContext("2d");
@@ -141,8 +142,8 @@ function update() {
   image = steps.placed;
   const started = performance.now();
   outputs = forward(layers, image);
-  const took = (performance.now() - started).toFixed(1);
-  $("time").textContent = `${network.parameters.toLocaleString("en")} parameters; computed in ${took} ms`;
+  const [took, parameters] = [(performance.now() - started).toFixed(1), network.parameters.toLocaleString("en")];
+  $("time").textContent = `⟦${parameters} parameters; computed in ${took} ms⟧`;
   paint($("paper"), paper);
   showSteps(steps);
   showScores([...outputs.at(-1).data]);
@@ -151,20 +152,20 @@ function update() {
 }
 
 function showSteps({ placed, box, small = maps(20, 20, 1) }) {
-  $("step-place").textContent = $("prepare").checked ? "Put the centre of mass on pixel (14, 14)."
-    : "As it is: each pixel is the mean of 10 × 10 points of the paper.";
+  $("step-place").textContent = $("prepare").checked ? "⟦Put the centre of mass on pixel (14, 14).⟧"
+    : "⟦As it is: each pixel is the mean of 10 × 10 points of the paper.⟧";
   paint($("input"), placed);
   paint($("step-box"), paper);
   paint($("step-small"), small);
-  $("step-size").textContent = `Scale it: ${small.height} × ${small.width} pixels.`;
+  $("step-size").textContent = `⟦Scale it: ${small.height} × ${small.width} pixels.⟧`;
   mark($("step-box"), "pixel", paper, 0, box ? [box.top, box.left, box.bottom, box.right] : [-9, -9, -9, -9]);
 }
 
 function showScores(scores) {
-  const answer = scores.indexOf(largest(scores));
+  const [answer, highest] = [scores.indexOf(largest(scores)), largest(scores).toFixed(3)];
   const label = facts.digits[$("digits").value]?.label;
-  $("verdict").textContent = (largest(image.data) ? "" : "The paper is empty: only the biases speak. ") +
-    `Read as ${answer}, score ${scores[answer].toFixed(3)}.` + (label == null ? "" : ` The label says ${label}.`);
+  $("verdict").textContent = (largest(image.data) ? "" : "⟦The paper is empty: only the biases speak. ⟧") +
+    `⟦Read as ${answer}, score ${highest}.⟧` + (label == null ? "" : `⟦ The label says ${label}.⟧`);
   $("scores").tBodies[0].innerHTML = scores.map((score, digit) => `<tr class="${digit == answer ? "highest" : ""}">
     <th scope="row">${digit}</th><td><div style="width: ${100 * score}%"></div></td>
     <td>${score.toFixed(4)}</td></tr>`).join("");
@@ -199,8 +200,7 @@ function paint(canvas, { width, height, channels, data }) {
 // Frame the rows `top` to `bottom` and columns `left` to `right` of a map.
 function mark(canvas, name, all, map, [top, left, bottom, right]) {
   canvas.parentNode.querySelector("i")?.remove();
-  const element = canvas.parentNode.appendChild(document.createElement("i"));
-  element.className = name;
+  const element = canvas.parentNode.appendChild(Object.assign(document.createElement("i"), { className: name }));
   const { right: width, bottom: height, corner } = layout(all);
   const [x, y] = corner(map);
   const [inX, inY] = [(length) => `${(100 * length) / width}%`, (length) => `${(100 * length) / height}%`];
@@ -213,8 +213,8 @@ function choose(name) {
   layers = network.layers;
   $(network.name).checked = true;
   $("scores").caption.textContent = layers.at(-1).activation == "softmax"
-    ? "Softmax: the ten scores sum to 1; label smoothing keeps the highest near 0.9."
-    : "Sigmoid: each score stands for itself; they need not sum to 1.";
+    ? "⟦Softmax: the ten scores sum to 1; label smoothing keeps the highest near 0.9.⟧"
+    : "⟦Sigmoid: each score stands for itself; they need not sum to 1.⟧";
   $("maps").replaceChildren();
   figures = [];
   outputs = forward(layers, image);
@@ -223,11 +223,11 @@ function choose(name) {
     if (kind != "Conv2D") return;
     const [size, , inputs, filters] = weights[0].shape;
     const [figure, number] = [document.createElement("figure"), figures.length + 1];
-    figure.innerHTML = `<figcaption><b>Convolution ${number}</b>: ${filters} maps of ${height} × ${width}, each from
-      windows of ${size} × ${size} × ${inputs}${padding == "same" ? ", zeros around" : ""}; shown
-      ${activation == "relu" ? "after ReLU" : "before normalisation and ReLU"}.</figcaption>
+    figure.innerHTML = `<figcaption>⟦<b>Convolution ${number}</b>: ${filters} maps of ${height} × ${width}, each from
+      windows of ${size} × ${size} × ${inputs}⟧${padding == "same" ? "⟦, zeros around⟧" : ""}${activation == "relu"
+        ? "⟦; shown after ReLU.⟧" : "⟦; shown before normalisation and ReLU.⟧"}</figcaption>
       <div class="frame" style="max-width: ${12 * layout(outputs[layer]).right}px"><canvas tabindex="0"
-      role="application" aria-label="${filters} maps of convolution ${number}"></canvas></div>`;
+      role="application" aria-label="⟦${filters} maps of convolution ${number}⟧"></canvas></div>`;
     const canvas = $("maps").appendChild(figure).querySelector("canvas");
     figures.push({ canvas, layer, number });
     for (const kind of ["pointermove", "pointerdown"])
@@ -271,7 +271,7 @@ function select(pixel) {
     const inputs = layers[pixel.layer].weights[0].shape[2];
     $("channel-row").hidden = inputs == 1;
     const options = Array.from({ length: inputs }, (_, i) => new Option(i, i));
-    $("channel").replaceChildren(new Option("the one that adds or takes most", ""), ...options);
+    $("channel").replaceChildren(new Option("⟦the one that adds or takes most⟧", ""), ...options);
   }
   selected = pixel;
   showPixel();
@@ -296,14 +296,15 @@ function showPixel() {
   const channel = $("channel").value ? Number($("channel").value) : sizes.indexOf(largest(sizes));
   const sum = sums.reduce((a, b) => a + b);
   const { canvas, number } = figures.find((figure) => figure.layer == layer);
-  $("where").textContent = `Convolution ${number}, map ${map}, row ${row}, column ${column}` +
-    (inputs > 1 ? `; input map ${channel}.` : ".");
-  const parts = Object.entries({ "Window": pixel, "× kernel": weight, "= products": product });
+  $("where").textContent = inputs > 1
+    ? `⟦Convolution ${number}, map ${map}, row ${row}, column ${column}; input map ${channel}.⟧`
+    : `⟦Convolution ${number}, map ${map}, row ${row}, column ${column}.⟧`;
+  const parts = Object.entries({ "⟦Window⟧": pixel, "⟦× kernel⟧": weight, "⟦= products⟧": product });
   $("tables").innerHTML = parts.map(([title, part]) => table(title, size, (y, x) => part(y, x, channel))).join("");
-  const lines = [[`Sum of the ${size * size} products`, sums[channel]]];
-  if (inputs > 1) lines.push([`The same for all ${inputs} input maps, summed`, sum]);
-  if (bias) lines.push([`Plus the bias, ${show(bias.data[map])}`, sum + bias.data[map]]);
-  if (activation == "relu") lines.push(["ReLU: below 0 becomes 0", Math.max(0, sum + bias.data[map])]);
+  const lines = [[`⟦Sum of the ${size} × ${size} products⟧`, sums[channel]]];
+  if (inputs > 1) lines.push([`⟦The same for all ${inputs} input maps, summed⟧`, sum]);
+  if (bias) lines.push([`⟦Plus the bias, ⟧${show(bias.data[map])}`, sum + bias.data[map]]);
+  if (activation == "relu") lines.push(["⟦ReLU: below 0 becomes 0⟧", Math.max(0, sum + bias.data[map])]);
   $("steps").innerHTML = [...lines, ...whatFollows(layer + 1, map, row, column)].map(([text, value]) =>
     `<tr><th scope="row">${text}</th><td>${isNaN(value) ? "" : show(value)}</td></tr>`).join("");
   document.querySelectorAll("#maps i").forEach((element) => element.remove());
@@ -317,10 +318,10 @@ function whatFollows(layer, map, row, column) {
   const { width, height, channels, data } = outputs[layer];
   if (!["MaxPooling2D", "BatchNormalization", "ReLU"].includes(kind)) return [];
   if (kind == "MaxPooling2D") [row, column] = [Math.floor(row / pool), Math.floor(column / pool)];
-  if (row >= height || column >= width) return [["Pooling drops the last row or column", NaN]];
+  if (row >= height || column >= width) return [["⟦Pooling drops the last row or column⟧", NaN]];
   const [gamma, beta, mean, variance] = weights.map(({ data }) => show(data[map]));
-  const text = { MaxPooling2D: `Pooling: the largest of its ${pool} × ${pool} block`, ReLU: "ReLU: below 0 becomes 0",
-    BatchNormalization: `Normalised: ${gamma} · (value − ${mean}) / √(${variance} + 0.001) + ${beta}` }[kind];
+  const text = { MaxPooling2D: `⟦Pooling: the largest of its ${pool} × ${pool} block⟧`, ReLU: "⟦ReLU: below 0 becomes 0⟧",
+    BatchNormalization: `⟦Normalised: ${gamma} · (value − ${mean}) / √(${variance} + 0.001) + ${beta}⟧` }[kind];
   return [[text, data[(row * width + column) * channels + map]], ...whatFollows(layer + 1, map, row, column)];
 }
 
@@ -361,12 +362,13 @@ function drawWithKeys(event) {
 }
 
 function start() {
+  const option = ({ number, label }, i) => new Option(`⟦number ${number}: a ${label}⟧`, i);
   for (const { title, digits } of facts.groups) {
     const group = $("digits").appendChild(Object.assign(document.createElement("optgroup"), { label: title }));
-    group.append(...digits.map((i) => new Option(`number ${facts.digits[i].number}: a ${facts.digits[i].label}`, i)));
+    group.append(...digits.map((i) => option(facts.digits[i], i)));
   }
-  $("networks").insertAdjacentHTML("beforeend", facts.networks.map(({ name, title }) =>
-    `<label><input type="radio" name="network" id="${name}" value="${name}"> ${title}</label>`).join(" "));
+  $("networks").insertAdjacentHTML("beforeend", facts.networks.map(({ name }) =>
+    `<label><input type="radio" name="network" id="${name}" value="${name}"> ${TITLES[name]}</label>`).join(" "));
   const listen = (id, kind, action) => $(id).addEventListener(kind, action);
   listen("networks", "change", (event) => choose(event.target.value));
   listen("digits", "change", ({ target }) => (target.value ? showDigit(target.value) : fill(() => 0)));
@@ -379,11 +381,9 @@ function start() {
     if (event.dataTransfer.files[0]) readPicture(event.dataTransfer.files[0]);
   });
   let last = null;
-  const draw = (event) => stroke(last ?? place(event, $("paper")), (last = place(event, $("paper"))));
-  listen("paper", "pointerdown", (event) => {
-    $("paper").setPointerCapture(event.pointerId);
-    draw(event);
-  });
+  const draw = (event) => event.isPrimary && event.buttons == 1 && // no second finger, no right button
+    stroke(last ?? place(event, $("paper")), (last = place(event, $("paper"))));
+  listen("paper", "pointerdown", (event) => ($("paper").setPointerCapture(event.pointerId), draw(event)));
   listen("paper", "pointermove", (event) => last && draw(event));
   for (const end of ["pointerup", "pointercancel"]) listen("paper", end, () => (last = null));
   listen("paper", "keydown", drawWithKeys);
