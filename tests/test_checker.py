@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mnist_cnn.course import notebooks
 from mnist_cnn.course.check import compare
 from mnist_cnn.course.check.compare import Rules, Tolerance, check_cell, line_distance
-from mnist_cnn.course.check.faults import RULES, accepts, plant, recorded_cells, wrong_canvases
+from mnist_cnn.course.faults import RULES, accepts, plant, recorded_cells, wrong_canvases
 
 ROOT = Path(__file__).parents[1]
 CHECK = ROOT / "mnist_cnn" / "course" / "check"

@@ -17,8 +17,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import mnist_cnn
 from mnist_cnn.course.check.compare import MARKER, Tolerance
-from mnist_cnn.course.check.tolerances import table_row
+from mnist_cnn.course.tolerances import table_row
 from mnist_cnn.exercises import EXERCISES
 
 ROOT = Path(__file__).parents[1]
@@ -182,6 +183,12 @@ def test_the_lock_holds_every_transitive_dependency():
     assert len(seen) > 80
 
 
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == mnist_cnn.__version__
+    assert " AND ".join(citation["license"]) == PROJECT["license"]
+
+
 def imports_of(folder):
     """Return the distributions of what the Python files of a folder import."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / folder).rglob("*.py")]
@@ -226,10 +233,9 @@ def test_no_lesson_imports_the_workshop(chapter):
 
 
 def test_the_checker_imports_nothing_but_itself():
-    for name in ("compare", "plugin"):
-        path = ROOT / "mnist_cnn" / "course" / "check" / f"{name}.py"
-        imported = re.findall(r"from (mnist_cnn\S*) import", path.read_text(encoding="utf-8"))
-        assert set(imported) <= {"mnist_cnn.course.check.compare"}
+    for path in (ROOT / "mnist_cnn" / "course" / "check").glob("*.py"):
+        imported = re.findall(r"(?:from|import) (mnist_cnn\S*)", path.read_text(encoding="utf-8"))
+        assert all(name.startswith("mnist_cnn.course.check") for name in imported), path
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)

@@ -1,6 +1,6 @@
 """Plant faults and count how many the checker notices.
 
-``python -m mnist_cnn.course.check.faults [NOTEBOOK…] [--rounds 5] [--seed 0]`` plants random
+``python -m mnist_cnn.course.faults [NOTEBOOK…] [--rounds 5] [--seed 0]`` plants random
 faults in the record of every code cell, and puts a wrong canvas in the place of every figure.
 Nothing is run, since an honest run is the record itself. ``--code`` plants faults in the package's
 source instead, and runs a chapter until a cell differs from its record.
@@ -38,7 +38,7 @@ from mnist_cnn.course.check.compare import (
     visible,
 )
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 INI = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
 RULES = Rules(
     strict=INI["ini_options"]["nbcheck"] == "strict",

@@ -1,6 +1,6 @@
 """Measure how far outputs move between CPU variants, against what the cells' tags allow.
 
-``python -m mnist_cnn.course.check.tolerances [NOTEBOOK…]`` runs each notebook once per variant and
+``python -m mnist_cnn.course.tolerances [NOTEBOOK…]`` runs each notebook once per variant and
 prints the widest move under every tag. ``--update`` writes them to ``tests/tolerances.json``, to
 which a test holds the tags. ``--variant NAME`` runs one variant only, ``--out`` keeps the executed
 copies.
@@ -20,10 +20,10 @@ from numpy._core._multiarray_umath import __cpu_features__
 
 from mnist_cnn.course import notebooks
 from mnist_cnn.course.check.compare import SVG, check_cell, normalise, split_numbers
-from mnist_cnn.course.check.faults import RULES, holders
+from mnist_cnn.course.faults import RULES, holders
 from mnist_cnn.course.files import replacing
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests" / "tolerances.json"
 # Beyond the baseline that NumPy is compiled for, by what this processor has.
 BEYOND_SSE = [
@@ -114,7 +114,7 @@ def execute(path: Path, variant: str, folder: Path) -> list[nbformat.NotebookNod
         command = [
             sys.executable,
             "-m",
-            "mnist_cnn.course.check.tolerances",
+            "mnist_cnn.course.tolerances",
             "--run",
             str(path.absolute()),
             str(out),
