@@ -125,6 +125,10 @@ def _misfit(given: Any, right: Any, exercise: Exercise) -> str | None:
     )
     if given is None:
         return translated("The answer should be {wanted}, without quotes.").format(wanted=wanted)
+    if given.size > 1 and not shape:
+        return translated(
+            "The answer should be a single number; you gave {count}. Write 1000, not 1,000."
+        ).format(count=given.size)
     if given.shape != shape:
         return translated("The answer should be {wanted}; yours has shape {shape}.").format(
             wanted=wanted, shape=given.shape

@@ -364,6 +364,7 @@ def test_junk_is_answered_in_a_line_or_two(exercise):
 def test_the_form_of_the_answer_is_explained(rows):
     assert "without quotes" in said("03.1", "444874")
     assert "yours has shape (1,)" in said("03.1", [444_874])
+    assert "you gave 2. Write 1000, not 1,000." in said("03.1", (444, 874))
     assert "array of shape (60000, 10)" in said("02.1", 5)
     assert "not finite" in said("05.1", np.nan)
     assert "'a', 'b', 'c', 'd', in quotes" in said("02.2", 2)
