@@ -1,22 +1,29 @@
 """How the cost of training grows with the number of images and with the batch size.
 
-    python benchmarks/growth.py             four minutes, 7 GB of memory, 0.5 GB of disk
+    python benchmarks/growth.py             five minutes, 7 GB of memory, 0.5 GB of disk
 
 Trains the article's network with plain steps (Adam, no shifts) on 1,000 to 600,000 images. They are
 held in memory as a chapter holds them (prepared: 3,136 bytes an image), in memory as bytes (784) or
 in a file; the latter two are prepared batch by batch. The 600,000 are the training set ten times.
-Then shows that two replicas, on two virtual processors, take the same steps as one.
+Then shows that two replicas, on two virtual processors, take the same steps as one, and measures
+what two processes spend on the exchange of gradients over the loopback device.
 
-Prints tables and writes ``benchmarks/results/growth.json`` and ``growth.png``.
+Prints tables and writes ``growth.json``, ``growth.png`` and ``exchange.json`` in
+``benchmarks/results``.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import socket
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +32,7 @@ import numpy as np
 import result
 
 from mnist_cnn import data, model, preprocess, recipes, runtime, training
-from mnist_cnn.course import files
+from mnist_cnn.course import files, workers
 
 if TYPE_CHECKING:
     import keras
@@ -187,8 +194,91 @@ def train_replicas(steps: int, batch_size: int = 128) -> list[dict]:
     return runs
 
 
-def print_tables(runs: list[dict], replicas: list[dict]) -> None:
-    """Print what each run cost, what held the memory, and the losses of the replicas."""
+def train_in_turns(number: int, addresses: list[str], shares: list[tuple[int, int]]) -> list[dict]:
+    """Be one of two workers on a processor of its own; take steps alone and with the other.
+
+    They take turns of seven steps each, so that what else the machine does meets both.
+
+    Parameters
+    ----------
+    number : {0, 1}
+    addresses : list of str
+        "host:port" of both.
+    shares : list of (int, int)
+        This worker's images of a batch, and how many turns to take with them.
+
+    Returns
+    -------
+    list of dict
+        Of each share: "images_a_worker", and under "alone" and "together" the CPU milliseconds
+        of the steps.
+    """
+    task = {"type": "worker", "index": number}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    if hasattr(os, "sched_setaffinity"):  # before TensorFlow counts the processors
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[number % len(processors)]})
+    import tensorflow as tf
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    runtime.set_seed(0)
+    (images, labels), _ = data.load_mnist()
+
+    def new_network() -> keras.Model:
+        network = model.build_model()
+        training.compile_model(network, recipes.Recipe(), len(images))
+        network.optimizer.build(network.trainable_variables)
+        return network
+
+    with strategy.scope():
+        together = workers.joint_step(strategy, new_network())
+    alone = tf.function(new_network().train_step)
+    steps = {"alone": lambda x, y: alone((x, y)), "together": together}
+    measured = []
+    for share, turns in shares:
+        x = tf.constant(preprocess.prepare(images[:share]))
+        y = tf.constant(preprocess.one_hot(labels[:share]))
+        spent: dict[str, list[float]] = {name: [] for name in steps}
+        for turn in range(turns + 1):
+            for name, step in steps.items():
+                for count in range(7):
+                    started = time.process_time()
+                    step(x, y)["loss"].numpy()
+                    # The first turn builds the graphs; a first step may bear the last one's rest.
+                    if turn and count:
+                        spent[name].append((time.process_time() - started) * 1e3)
+        measured.append({"images_a_worker": share} | spent)
+    return measured
+
+
+def measure_exchange(shares: list[tuple[int, int]]) -> dict:
+    """Return the median CPU time of two workers' steps, who exchange over the loopback device.
+
+    CPU time, since other work on the machine hardly changes it. It holds what each worker does for
+    an exchange; the time on a wire comes on top.
+    """
+    load = os.getloadavg()[0]
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
+    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    with ThreadPoolExecutor(2) as pool:
+        futures = [
+            pool.submit(fresh.call, train_in_turns, number, addresses, shares)
+            for number in range(2)
+        ]
+        both = [future.result() for future in futures]
+    rows = []
+    for one, other in zip(*both, strict=True):
+        row = {"images_a_worker": one["images_a_worker"], "steps": len(one["alone"])}
+        for name in ("alone", "together"):
+            row[f"{name}_cpu_ms"] = round(statistics.median(one[name] + other[name]), 1)
+        rows.append(row)
+    return {"device": "loopback", "load_before": round(load, 1), "rows": rows}
+
+
+def print_tables(runs: list[dict], replicas: list[dict], exchange: dict) -> None:
+    """Print each run's cost, what held the memory, the replicas' losses, and the exchange."""
     print(
         "held as   images  batch  steps taken  seconds an epoch  CPU seconds  µs an image  peak MB"
     )
@@ -209,6 +299,11 @@ def print_tables(runs: list[dict], replicas: list[dict]) -> None:
     print("\nstep  loss, one replica  loss, two replicas  difference")
     for step, (one, two) in enumerate(zip(*(run["losses"] for run in replicas), strict=True)):
         print(f"{step + 1:4} {one:18.7f} {two:19.7f} {two - one:11.1e}")
+    print(f"\ntwo workers, device {exchange['device']}, load before {exchange['load_before']}")
+    print("images a worker  CPU ms a step alone  together  difference")
+    for row in exchange["rows"]:
+        alone, together = row["alone_cpu_ms"], row["together_cpu_ms"]
+        print(f"{row['images_a_worker']:15} {alone:20.1f} {together:9.1f} {together - alone:11.1f}")
 
 
 def find(runs: list[dict], held: str, images: int, batch_size: int = 128) -> dict:
@@ -261,10 +356,12 @@ def main() -> None:
             runs.append(fresh.call(train, *job, Path(folder)))
             print(*job, f"{runs[-1]['seconds_an_epoch']:.2f} s an epoch", file=sys.stderr)
     replicas = fresh.call(train_replicas, 10)
-    print_tables(runs, replicas)
+    exchange = measure_exchange([(64, 16), (512, 4)])
+    print_tables(runs, replicas, exchange)
     with files.replacing(RESULTS / "growth.png") as path:
         draw(runs).savefig(path, dpi=100, metadata={"Software": None})
     result.write(RESULTS / "growth.json", {"runs": runs, "replicas": replicas})
+    result.write(RESULTS / "exchange.json", exchange)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,15 @@ def replicas() -> Iterator[list]:
         yield [step, *(f"{loss:.7f}" for loss in pair)]
 
 
+def exchange() -> Iterator[list]:
+    """Give what a step costs a worker alone, and with the exchange of gradients."""
+    yield ["images of each worker", "CPU ms a step alone", "with the other worker", "the exchange"]
+    for row in read("exchange")["rows"]:
+        alone, together = row["alone_cpu_ms"], row["together_cpu_ms"]
+        cells = alone, together, together - alone
+        yield [row["images_a_worker"], *(f"{cell:.1f}" for cell in cells)]
+
+
 def hub() -> Iterator[list]:
     """Give what a class needs whose users all run the chapter at once: memory, and CPU time."""
     yield ["users", "memory, GB", *(f"minutes on {cores} cores" for cores in (8, 32))]
@@ -135,6 +144,7 @@ TABLES: Tables = {
     "batch sizes": batch_sizes,
     "memory": memory,
     "replicas": replicas,
+    "exchange": exchange,
     "many chapters": many_chapters,
 }
 PAGES: dict[Path, Tables] = {

@@ -1,5 +1,6 @@
 """Several processes train one network together, on the loopback device."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -9,81 +10,139 @@ import sys
 import numpy as np
 import pytest
 
-from mnist_cnn import training
+from mnist_cnn import preprocess, recipes, training
 from mnist_cnn.course import workers
 
-SETTING = """
-from mnist_cnn import data, preprocess, recipes, training
-(images, labels), _ = data.load_mnist()
-x, y = preprocess.prepare(images[:768]), preprocess.one_hot(labels[:768])
-recipe = recipes.Recipe(
-    epochs=1.5, batch_size=96, max_shift=1, warmup=0.2, decay="linear", label_smoothing=0.1
-)
-"""
-RUN = f"""
-import os, sys
+# The command on few digits, and without figures, which take longer than the training. Every worker
+# also leaves its weights, beside the folder of results; one that is to be killed waits after two
+# steps.
+COMMAND = """
+import dataclasses, itertools, os, sys, time
 import numpy as np
-from mnist_cnn.course import workers
-{SETTING}
-task = workers.read_task()
-if os.environ.get("DIES") == str(task.number):
-    training.linear_rates = lambda recipe, steps: os._exit(1)
-try:
-    network, history = workers.train(recipe, task, x, y, seed=3)
-except RuntimeError as error:
-    sys.exit(str(error))
-np.savez(sys.argv[1], *network.get_weights(), loss=history["loss"])
+from mnist_cnn import data, recipes, training
+from mnist_cnn.course import cli, results, workers
+
+few = [(images[:384], labels[:384]) for images, labels in data.load_mnist()]
+data.load_mnist = lambda: few
+recipe = dataclasses.replace(recipes.RECIPES["fast"], batch_size=96, learning_rate=1e-3)
+recipes.RECIPES["fast"] = recipe
+train, batches = workers.train, training.varied_batches
+
+def keeping(*given, **named):
+    network, history = train(*given, **named)
+    np.savez(sys.argv[1] + ".npz", *network.get_weights())
+    return network, history
+
+def two_batches(*given):
+    yield from itertools.islice(batches(*given), 2)
+    print("two steps", flush=True)
+    time.sleep(600)
+
+workers.train = keeping
+results.draw = lambda *given: {}
+if "WAITS" in os.environ:
+    training.varied_batches = two_batches
+sys.exit(cli.main(["train", "--seed", "3", "--out", sys.argv[1]]))
 """
+FILES = ["history.json", "metrics.json", "model.keras"]
+OLDER = dict.fromkeys(FILES, b"older")
 
 
-def start(folder, count, **environment):
-    """Start so many workers; return them and the files that they write."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    cluster = {"worker": [f"localhost:{one.getsockname()[1]}" for one in sockets]}
-    for one in sockets:
-        one.close()
-    processes, files = [], [folder / f"{number}.npz" for number in range(count)]
-    for number, file in enumerate(files):
-        config = {"cluster": cluster, "task": {"type": "worker", "index": number}}
-        given = {"TF_CONFIG": json.dumps(config)}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", RUN, str(file)],
-                env=os.environ | given | environment,
-                stderr=subprocess.PIPE,
-                text=True,
+@pytest.fixture
+def start(tmp_path):
+    """Start a worker for each kind of task; return them, and folders that hold an older result."""
+    processes = []
+
+    def start(*kinds, waits=None):
+        sockets = [socket.create_server(("localhost", 0)) for _ in kinds]
+        cluster = {kind: [] for kind in kinds}
+        tasks = []
+        for kind, one in zip(kinds, sockets, strict=True):
+            tasks.append({"type": kind, "index": len(cluster[kind])})
+            cluster[kind].append(f"localhost:{one.getsockname()[1]}")
+        for one in sockets:
+            one.close()
+        folders = [tmp_path / str(number) for number in range(len(kinds))]
+        for number, (folder, task) in enumerate(zip(folders, tasks, strict=True)):
+            folder.mkdir()
+            for name, content in OLDER.items():
+                (folder / name).write_bytes(content)
+            given = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
+            given |= {"WAITS": "yes"} if number == waits else {}
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", COMMAND, str(folder)],
+                    env=os.environ | given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
             )
-        )
-    return processes, files
+        return processes, folders
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_workers_train_the_network_that_one_process_trains(count, tmp_path):
-    processes, files = start(tmp_path, count)
-    setting = {}
-    exec(SETTING, setting)
-    x, y, recipe = (setting[name] for name in ("x", "y", "recipe"))
+@pytest.fixture(scope="module")
+def alone(mnist):
+    """The weights and the history that one process comes to."""
+    recipe = dataclasses.replace(recipes.RECIPES["fast"], batch_size=96, learning_rate=1e-3)
+    (images, labels), _ = mnist
+    x, y = preprocess.prepare(images[:384]), preprocess.one_hot(labels[:384])
     network, history = training.train(recipe, x, y, seed=3, progress=False)
+    return network.get_weights(), history
+
+
+def found(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kinds", [("chief", "worker"), ("worker", "worker", "worker")])
+def test_workers_train_the_network_that_one_process_trains(kinds, start, alone):
+    processes, folders = start(*kinds)
     for process in processes:
         _, error = process.communicate(timeout=240)
         assert (process.returncode, error) == (0, "")
-    first, *others = map(np.load, files)
+    first, *others = (np.load(f"{folder}.npz") for folder in folders)
     for other in others:
         assert all(np.array_equal(first[name], other[name]) for name in first.files)
-    assert first["loss"] == pytest.approx(history["loss"], abs=1e-5)
-    for number, weights in enumerate(network.get_weights()):
-        assert np.abs(first[f"arr_{number}"] - weights).max() < 1e-4
+    weights, history = alone
+    for number, expected in enumerate(weights):
+        assert np.abs(first[f"arr_{number}"] - expected).max() < 1e-6
+
+    written, *kept = map(found, folders)  # only the chief writes
+    assert sorted(written) == FILES and b"older" not in written.values()
+    assert json.loads(written["history.json"])["loss"] == pytest.approx(history["loss"], rel=1e-6)
+    assert all(files == OLDER for files in kept)
 
 
-def test_a_worker_that_dies_ends_the_others_with_one_sentence(tmp_path):
-    processes, files = start(tmp_path, 2, DIES="1")
-    assert processes[1].wait(timeout=120) == 1
-    _, error = processes[0].communicate(timeout=60)
-    assert processes[0].returncode == 1 and not files[0].exists()
-    assert error.startswith("worker 0 of 2 stops: another worker is gone")
+def test_a_killed_worker_ends_the_other_with_one_sentence_and_older_files_stay(start):
+    (chief, worker), folders = start("worker", "worker", waits=1)
+    assert "two steps\n" in worker.stdout
+    worker.kill()
+    _, error = chief.communicate(timeout=60)
+    assert chief.returncode == 2
+    assert error.startswith("mnist-cnn: worker 0 of 2 stops: another worker is gone")
     assert error.count("\n") == 1
+    assert all(found(folder) == OLDER for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "index", "expected"),
+    [
+        ({"worker": ["a:1"]}, "worker", 0, (0, 1)),
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, 2)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "chief", 0, (0, 3)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "worker", "1", (2, 3)),
+    ],
+)
+def test_a_chief_comes_before_the_workers(monkeypatch, cluster, kind, index, expected):
+    config = {"cluster": cluster, "task": {"type": kind, "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert workers.read_task() == expected
 
 
 @pytest.mark.parametrize(
@@ -94,6 +153,14 @@ def test_a_worker_that_dies_ends_the_others_with_one_sentence(tmp_path):
         ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG must be like"),
         (
             '{"cluster": {"worker": ["a:1"], "ps": []}, "task": {"type": "worker", "index": 0}}',
+            "TF_CONFIG must be like",
+        ),
+        (
+            '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
+            "TF_CONFIG must be like",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
             "TF_CONFIG must be like",
         ),
         (
