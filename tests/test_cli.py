@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnist_cnn import data, model, networks, runtime, training
+from mnist_cnn import data, model, networks, pictures, runtime, training
 from mnist_cnn.course import machine, reading, reference
 from mnist_cnn.course.cli import main
 from mnist_cnn.course.files import find_chapters, project_root
@@ -119,13 +120,14 @@ def test_predict_does_the_others_after_a_bad_file(run, capsys):
         "error": "missing.png: No such file or directory",
     }
     digits = [digit for entry in found for digit in entry["digits"]]
-    assert all(list(digit) == ["digit", "probability", "box", "line"] for digit in digits)
+    assert all(list(digit) == ["digit", "probability", "sure", "box", "line"] for digit in digits)
     assert all(0 < digit["probability"] <= 1 and digit["line"] == 1 for digit in digits)
     assert sum(e["file"] == f"{e['digits'][0]['digit']}.png" for e in found) >= 3
 
     assert main(["predict", "7.png", "--model", str(out)]) == 0
+    doubt = "" if digits[0]["sure"] else ", not sure"
     probability = digits[0]["probability"]
-    assert capsys.readouterr().out == f"7.png: 7, probability {probability:.3f}\n"
+    assert capsys.readouterr().out == f"7.png: 7, probability {probability:.3f}{doubt}\n"
 
 
 def test_predict_reads_several_digits_from_left_to_right(run, capsys):
@@ -148,7 +150,9 @@ def test_predict_reads_several_digits_from_left_to_right(run, capsys):
     assert main(["predict", "row.png", "--model", str(out)]) == 0
     digits = " ".join(str(digit["digit"]) for digit in row)
     lowest = min(digit["probability"] for digit in row)
-    assert capsys.readouterr().out == f"row.png: {digits}, lowest probability {lowest:.3f}\n"
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"row.png: {digits}, lowest probability {lowest:.3f}")
+    assert ("not sure" in printed) == (lowest < pictures.THRESHOLD)
 
 
 def draw_strokes(name, size=(90, 60), exif=None, ground=(255, 255, 255), ink=(0, 0, 0), **options):
@@ -162,6 +166,17 @@ def draw_strokes(name, size=(90, 60), exif=None, ground=(255, 255, 255), ink=(0,
         options["exif"] = picture.getexif()
         options["exif"][0x0112] = exif
     picture.save(name, **options)
+
+
+def test_an_answer_below_the_threshold_is_not_sure():
+    draw_strokes("17.png")
+    for lowest, sure in ((0.945, True), (0.935, False)):
+        probabilities = np.full((2, 10), (1 - lowest) / 9)
+        probabilities[[0, 1], [1, 7]] = 0.99, lowest
+        digits = reading.read("17.png", lambda images, rows=probabilities: rows)
+        assert [digit["sure"] for digit in digits] == [True, sure]
+        sentence = f"17.png: 1 7, lowest probability {lowest:.3f}{'' if sure else ', not sure'}"
+        assert reading.sentence("17.png", digits) == sentence
 
 
 def test_boxes_are_pixels_of_the_upright_picture(capsys):
@@ -238,7 +253,8 @@ def test_predict_tells_that_a_sigmoids_scores_are_not_probabilities(capsys):
     Image.fromarray(data.load_mnist()[1][0][0]).save("digit.png")
     assert main(["predict", "digit.png", "--model", "sigmoid.keras"]) == 0
     line, note = capsys.readouterr().out.splitlines()
-    assert 0.1 <= float(line.split()[-1]) < 0.5  # ten nearly equal shares of 1, not scores near 0.5
+    (share,) = re.findall(r"probability (0\.\d+), not sure$", line)
+    assert 0.1 <= float(share) < 0.5  # ten nearly equal shares of 1, not scores near 0.5
     assert "sigmoid" in note
 
 

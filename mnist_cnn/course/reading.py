@@ -25,11 +25,13 @@ COLOUR = "#D55E00"
 class Digit(TypedDict):
     """One digit of a picture.
 
-    `box`: left, top, right and bottom in pixels of the upright picture; `line`: from 1, downwards.
+    `sure`: its probability is at least `pictures.THRESHOLD`; `box`: left, top, right and bottom in
+    pixels of the upright picture; `line`: from 1, downwards.
     """
 
     digit: int
     probability: float
+    sure: bool
     box: list[int]
     line: int
 
@@ -69,7 +71,13 @@ def read(file: str, probabilities: Probabilities) -> list[Digit]:
     corners = np.round(boxes * (width, height, width, height)).astype(int)
     lines = (pictures.line_numbers(boxes) + 1).tolist()
     return [
-        Digit(digit=int(row.argmax()), probability=float(row.max()), box=box.tolist(), line=line)
+        Digit(
+            digit=int(row.argmax()),
+            probability=float(row.max()),
+            sure=bool(row.max() >= pictures.THRESHOLD),
+            box=box.tolist(),
+            line=line,
+        )
         for row, box, line in zip(probabilities(images), corners, lines, strict=True)
     ]
 
@@ -87,7 +95,7 @@ def _upright_size(file: str) -> tuple[int, int]:
 
 
 def sentence(file: str, digits: list[Digit]) -> str:
-    """Return what was read, for a person: lines apart by a slash, and the lowest probability."""
+    """Return what was read, for a person: lines apart by a slash, and how sure that is."""
     lines = itertools.groupby(digits, key=lambda digit: digit["line"])
     text = " / ".join(" ".join(str(digit["digit"]) for digit in line) for _, line in lines)
     sentence = (
@@ -96,7 +104,8 @@ def sentence(file: str, digits: list[Digit]) -> str:
         else translated("{file}: {digits}, probability {probability:.3f}")
     )
     lowest = min(digit["probability"] for digit in digits)
-    return sentence.format(file=file, digits=text, probability=lowest)
+    doubt = "" if all(digit["sure"] for digit in digits) else translated(", not sure")
+    return sentence.format(file=file, digits=text, probability=lowest) + doubt
 
 
 def save_boxes(
