@@ -1,6 +1,6 @@
 """What each step from the article's network to the recipe `best` is worth.
 
-    python benchmarks/ablation.py           about an hour and a half on two cores
+    python benchmarks/ablation.py           three hours of CPU time
 
 Every row changes one thing more; the last is `best` but for its thirteen epochs. All of them train
 for three epochs on the first 50,000 training images, with the same five seeds, and are measured on
