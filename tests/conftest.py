@@ -40,7 +40,8 @@ def axe():
 
     def faults(page):
         page.evaluate(script)
-        found = page.evaluate("axe.run({ preload: false }).then(({ violations }) => violations)")
+        options = "{ preload: false, resultTypes: ['violations'] }"
+        found = page.evaluate(f"axe.run({options}).then(({{ violations }}) => violations)")
         return [
             f"{fault['id']}: {fault['nodes'][0]['html'][:200]} ({len(fault['nodes'])} in all)"
             for fault in found

@@ -44,7 +44,7 @@ def _subset(font: Path | io.BytesIO, text: Iterable[str]) -> bytes:
     options.drop_tables += ["BASE", "GPOS", "GSUB", "VORG", "vhea", "vmtx"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=map(ord, text))
-    with TTFont(font) as opened, io.BytesIO() as file:
+    with TTFont(font, recalcBBoxes=False) as opened, io.BytesIO() as file:
         subsetter.subset(opened)
         opened.flavor = "woff"
         opened.save(file)

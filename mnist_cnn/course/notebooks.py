@@ -138,7 +138,7 @@ def update(path: Path, executed: nbformat.NotebookNode) -> list[Change]:
             if output.output_type == "stream":  # of a progress bar, what is left of it
                 output.text = visible(output.text)
         for alt, (output, mime) in zip(alt_texts(cell), figures(cell.outputs), strict=False):
-            output["metadata"].setdefault(mime, {})["alt"] = alt  # where every renderer finds it
+            output["metadata"].setdefault(mime, {})["alt"] = alt  # for renderers that look
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)

@@ -1,1 +1,1 @@
-"""The notebook checker: rules (`compare`), pytest plugin, planted faults, measured tolerances."""
+"""The notebook checker: rules (`compare`), nbval driven by them (`cells`), the `plugin`."""
