@@ -7,11 +7,11 @@ Read the modules in the order in which the data flows:
 ``data``         MNIST, from a file in this package
 ``preprocess``   one-hot labels, the channel axis, grey levels from 0 to 1
 ``augmentation`` digits moved, turned, zoomed and slanted
-``model``        the article's network and a better one; sizes and parameter counts
+``model``        the article's network and a better one
 ``recipes``      all that decides a training run
 ``progress``     what a training shows
 ``training``     a recipe followed, batch by batch
-``evaluation``   predictions, mistakes, calibration
+``evaluation``   predictions and mistakes
 ``networks``     the reference networks: the same for every reader
 ``pictures``     photographs and drawings become network input
 ``plots``        the figures

@@ -1,9 +1,9 @@
-"""What a trained network is worth: its predictions, its mistakes, and how well it knows them."""
+"""What a trained network answers, and where it is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,102 +63,22 @@ def find_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     -------
     (errors,) int64
 
+    Raises
+    ------
+    ValueError
+        If `labels` and `scores` do not have those shapes.
+
     Examples
     --------
     >>> scores = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
     >>> find_errors(np.array([0, 0, 0]), scores)
     array([2, 1])
     """
-    labels, scores = _check_scores(labels, scores)
-    wrong = np.flatnonzero(scores.argmax(axis=1) != labels)
-    return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")]
-
-
-class Confusion(NamedTuple):
-    """One kind of mistake: `count` images of class `label` were read as `predicted`."""
-
-    label: int
-    predicted: int
-    count: int  # type: ignore[assignment]  # a tuple's own method of that name is not missed
-
-
-def most_confused(confusion_matrix: np.ndarray, most: int = 5) -> list[Confusion]:
-    """Return the largest entries off the diagonal, the most frequent mistake first.
-
-    Parameters
-    ----------
-    confusion_matrix : (classes, classes) array of integers
-        Rows are the true classes, columns the predicted ones, as scikit-learn makes it.
-    most : int
-        How many to return at most; entries of 0 are left out.
-
-    Examples
-    --------
-    >>> most_confused(np.array([[9, 1], [3, 8]]))
-    [Confusion(label=1, predicted=0, count=3), Confusion(label=0, predicted=1, count=1)]
-    """
-    mistakes = np.array(confusion_matrix)
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
-    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
-    return [Confusion(int(i), int(j), int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
-
-
-class Reliability(NamedTuple):
-    """Confidence held against accuracy, bin by bin; empty bins are left out."""
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray  # type: ignore[assignment]
-    calibration_error: float
-
-
-def reliability_curve(labels: np.ndarray, scores: np.ndarray, bins: int = 10) -> Reliability:
-    """Compare how sure a network says it is with how often it is right.
-
-    Parameters
-    ----------
-    labels : (n,) array of integers
-    scores : (n, classes) array, 0 to 1
-        The confidence of a prediction is its greatest score.
-    bins : int
-        Number of equal parts of the range 0 to 1.
-
-    Returns
-    -------
-    Reliability
-        Mean confidence, accuracy and count of each bin, and the expected calibration error: the
-        mean distance between confidence and accuracy, weighted by the counts.
-
-    Examples
-    --------
-    >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.8, 0.2], [0.1, 0.9]])
-    >>> curve = reliability_curve(np.array([0, 1, 1, 1]), scores, bins=1)
-    >>> curve.confidence, curve.accuracy, curve.count
-    (array([0.85]), array([0.75]), array([4]))
-
-    References
-    ----------
-    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", arXiv:1706.04599.
-    """
-    labels, scores = _check_scores(labels, scores)
-    confidence = scores.max(axis=1).astype("float64")
-    correct = scores.argmax(axis=1) == labels
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    count = np.bincount(index, minlength=bins)
-    used = count > 0
-    count = count[used]
-    mean_confidence = np.bincount(index, confidence, minlength=bins)[used] / count
-    accuracy = np.bincount(index, correct, minlength=bins)[used] / count
-    error = float(np.average(np.abs(mean_confidence - accuracy), weights=count))
-    return Reliability(mean_confidence, accuracy, count, error)
-
-
-def _check_scores(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels, scores = np.asarray(labels), np.asarray(scores)
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(scores):
+    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(
-            "labels and scores must have shapes (n,) and (n, classes) with n at least 1, "
+            "labels and scores must have shapes (n,) and (n, classes), "
             f"not {labels.shape} and {scores.shape}"
         )
-    return labels, scores
+    wrong = np.flatnonzero(scores.argmax(axis=1) != labels)
+    return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")]

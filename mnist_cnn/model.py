@@ -1,4 +1,4 @@
-"""The networks of the series, and the arithmetic of their shapes and sizes."""
+"""The networks of the series: the article's, and a better one."""
 
 from __future__ import annotations
 
@@ -98,58 +98,3 @@ def build_better_model(dropout: float = 0.2) -> keras.Sequential:
             layers.Dense(10, activation="softmax"),
         ]
     )
-
-
-def conv_output_size(
-    size: int, kernel_size: int, stride: int = 1, padding: Literal["valid", "same"] = "valid"
-) -> int:
-    """Return how many places a window takes along an axis; holds for convolution and pooling.
-
-    "valid" gives ⌊(size − kernel_size) / stride⌋ + 1; "same" gives ⌈size / stride⌉.
-
-    Parameters
-    ----------
-    size, kernel_size, stride : int
-        Pixels, each at least 1.
-    padding : {"valid", "same"}
-
-    Returns
-    -------
-    int
-        Output size in pixels.
-
-    Raises
-    ------
-    ValueError
-        If a number is below 1, a "valid" window is larger than the input, or `padding` is unknown.
-
-    Examples
-    --------
-    >>> conv_output_size(28, 3), conv_output_size(11, 2, stride=2)
-    (26, 5)
-
-    References
-    ----------
-    Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
-    """
-    if min(size, kernel_size, stride) < 1:
-        raise ValueError(
-            f"size, kernel_size and stride must be at least 1, not {size}, {kernel_size}, {stride}"
-        )
-    if padding == "same":
-        return -(-size // stride)
-    if padding != "valid":
-        raise ValueError(f"padding must be 'valid' or 'same', not {padding!r}")
-    if kernel_size > size:
-        raise ValueError(f"a window of {kernel_size} pixels does not fit into {size} pixels")
-    return (size - kernel_size) // stride + 1
-
-
-def conv_parameters(kernel_size: int, channels: int, filters: int) -> int:
-    """Return a convolution's parameter count: a square kernel a channel and a bias, per filter."""
-    return (kernel_size * kernel_size * channels + 1) * filters
-
-
-def dense_parameters(inputs: int, units: int) -> int:
-    """Return a dense layer's parameter count: a weight an input and a bias, per unit."""
-    return (inputs + 1) * units

@@ -6,7 +6,6 @@ figure, ``style.mplstyle``.
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib_inline.config import InlineBackend
 
@@ -23,9 +21,6 @@ from mnist_cnn.progress import History
 
 if TYPE_CHECKING:
     import keras
-    from matplotlib.axes import Axes
-
-    from mnist_cnn.evaluation import Reliability
 
 matplotlib.style.use("mnist_cnn.style")
 COLORS = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
@@ -67,9 +62,12 @@ def digit_grid(
     Raises
     ------
     ValueError
-        If there is no image, or `titles` has another length.
+        If there is no image, `images` has another shape, or `titles` another length.
     """
-    images = np.asarray(images).reshape(-1, *np.shape(images)[1:3])
+    shape = np.shape(images)
+    if len(shape) not in (3, 4) or 1 in shape[1:3]:  # such as one image without its first axis
+        raise ValueError(f"images must have the shape (n, 28, 28) or (n, 28, 28, 1), not {shape}")
+    images = np.asarray(images).reshape(-1, *shape[1:3])
     if not len(images):
         raise ValueError("images must hold at least one image, not none")
     if titles is not None and len(titles) != len(images):
@@ -97,24 +95,22 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
     title : str
         Above both panels.
     """
-    figure = Figure(figsize=(10, 4))
+    figure = Figure(figsize=(9.5, 4))
     for ax, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        _draw_course(ax, history, name, markersize=5)
+        for key, label, style in (
+            (name, "training", "C0o-"),
+            (f"val_{name}", "validation", "C1s--"),
+        ):
+            if key in history:
+                epochs = range(1, len(history[key]) + 1)
+                ax.plot(epochs, history[key], style, markersize=5, label=label)
         if f"val_{name}" in history:
             ax.legend()
-        ax.set(title=name.capitalize(), xlabel="epoch")
+        ax.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(alpha=0.3)
     figure.suptitle(title)
     return figure
-
-
-def _draw_course(ax: Axes, history: History, name: str, markersize: float) -> None:
-    for key, label, style in ((name, "training", "C0o-"), (f"val_{name}", "validation", "C1s--")):
-        if key in history:
-            epochs = range(1, len(history[key]) + 1)
-            ax.plot(epochs, history[key], style, markersize=markersize, label=label)
-    ax.set_ylabel(name)
-    ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    ax.grid(alpha=0.3)
 
 
 def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Figure:
@@ -128,95 +124,16 @@ def confusion_heatmap(matrix: np.ndarray, title: str = "Confusion matrix") -> Fi
     """
     figure = Figure(figsize=(0.7 * len(matrix) + 1.2, 0.4 * len(matrix) + 1))
     ax = figure.subplots()
-    _draw_confusion(ax, matrix)
-    ax.set_title(title)
-    return figure
-
-
-def _draw_confusion(ax: Axes, matrix: np.ndarray, diagonal: bool = True) -> None:
-    right = np.eye(len(matrix), dtype=bool)
-    mistakes = np.ma.masked_array(matrix, right)
+    mistakes = np.ma.masked_array(matrix, np.eye(len(matrix), dtype=bool))
     ax.set_facecolor("0.85")  # shines through where the image is masked
     ax.imshow(mistakes, cmap="Blues", vmin=0, vmax=max(1, mistakes.max()), aspect="auto")
     for (i, j), count in np.ndenumerate(matrix):
-        if count and (diagonal or i != j):
+        if count:
             dark = i != j and count > mistakes.max() / 2
             ax.text(j, i, count, ha="center", va="center", color="w" if dark else "k", fontsize=13)
     digits = range(len(matrix))
     ax.set(xlabel="predicted digit", ylabel="true digit", xticks=digits, yticks=digits)
-
-
-def loss_along_step(step_sizes: np.ndarray, losses: np.ndarray, start: float) -> Figure:
-    """Draw a batch's loss after one gradient step against the size of the step.
-
-    Parameters
-    ----------
-    step_sizes, losses : (n,) arrays
-        `step_sizes` above 0.
-    start : float
-        The loss before the step.
-    """
-    figure = Figure(figsize=(8, 4.2))
-    ax = figure.subplots()
-    ax.semilogx(step_sizes, losses, marker="o", markersize=5, label="after the step")
-    ax.axhline(start, color="0.4", ls="--", label="before the step")
-    ax.set(xlabel="step size (learning rate)", ylabel="loss of the same batch")
-    # The gain is small beside what an overlong step does: its curve leaves the picture.
-    bottom, top = losses.min() - 0.1, 2 * start - losses.min() + 0.1
-    ax.set_ylim(bottom, top)
-    if losses[-1] > top:
-        text = f"{losses[-1]:.1f} at a\nstep of {step_sizes[-1]:g}"
-        end, below = (step_sizes[-1], top), (step_sizes[-1], top - 0.09)
-        arrow = {"arrowstyle": "->", "color": COLORS[0], "lw": 2}
-        ax.annotate(text, end, below, ha="center", va="top", color=COLORS[0], arrowprops=arrow)
-        ax.set_xlim(right=2.5 * step_sizes[-1])
-    ax.grid(alpha=0.3)
-    ax.legend(loc="upper left")
-    return figure
-
-
-def time_and_accuracy(
-    names: Sequence[str], seconds: Sequence[float], accuracies: Sequence[Sequence[float]]
-) -> Figure:
-    """Draw accuracy against time, a named mark for each way of training, joined in their order.
-
-    Parameters
-    ----------
-    names, seconds : sequences of n
-    accuracies : sequence of n sequences
-        One value per seed: the mean is the mark, small marks stand for the seeds.
-    """
-    figure = Figure(figsize=(10, 6))
-    ax = figure.subplots()
-    means = [np.mean(values) for values in accuracies]
-    ax.semilogx(seconds, means, "o-", color=COLORS[0], lw=1, markersize=9)
-    for x, values in zip(seconds, accuracies, strict=True):
-        ax.plot([x] * len(values), values, ".", color="0.4", markersize=5)
-    # The quick ones have about the same time: names beside them, pushed apart. The others: names
-    # above and below in turns.
-    quick = [
-        index for index in np.argsort(means) if seconds[index] ** 2 < min(seconds) * max(seconds)
-    ]
-    heights, gap = np.array(means), 0.06 * (max(means) - min(means))
-    for low, high in 50 * list(itertools.pairwise(quick)):
-        push = max(0, gap - heights[high] + heights[low]) / 2
-        heights[[low, high]] += -push, push
-    for index, (name, x, mean) in enumerate(zip(names, seconds, means, strict=True)):
-        if index in quick:
-            line = {"arrowstyle": "-", "color": "0.6", "shrinkB": 6, "relpos": (0, 0.5)}
-            ax.annotate(name, (x, mean), (1.12 * x, heights[index]), va="center", arrowprops=line)
-        else:
-            offset = (0, -20 if index % 2 else 20)
-            ax.annotate(
-                name, (x, mean), offset, textcoords="offset points", ha="center", va="center"
-            )
-    ax.set(xlabel="seconds of computing (logarithmic axis)", ylabel="accuracy on held-out images")
-    ax.set_title("One change after the other (large: means, small: single seeds)")
-    ticks = (10, 20, 50, 100, 200, 500, 1000)
-    ax.set_xticks(ticks, map(str, ticks))
-    ax.set_xlim(0.85 * min(seconds), 2.8 * max(seconds))
-    ax.minorticks_off()
-    ax.grid(alpha=0.3)
+    ax.set_title(title)
     return figure
 
 
@@ -255,33 +172,6 @@ def convolution_step(
     return figure
 
 
-def edge_maps(
-    digit: np.ndarray, kernels: Mapping[str, np.ndarray], maps: Mapping[str, np.ndarray]
-) -> Figure:
-    """Draw a digit and, below each kernel, its feature map before and after ReLU.
-
-    Parameters
-    ----------
-    digit : (28, 28) array
-    kernels, maps : mappings of str to (size, size) array
-        Under the same names, which become titles.
-    """
-    figure, axes = _panels(3, len(maps) + 1, (9, 6.2), height_ratios=[0.75, 1, 1])
-    axes[0, 0].imshow(digit)
-    axes[0, 0].set_title("digit")
-    for ax, text in zip(axes[1:, 0], ("feature map", "after ReLU"), strict=True):
-        ax.text(0.5, 0.5, text, fontsize=14, ha="center", va="center")
-    for column, (name, values) in zip(axes.T[1:], maps.items(), strict=True):
-        panels = (kernels[name], values, np.maximum(values, 0))
-        for ax, panel, light in zip(column, panels, (2, 1.2, 1.2), strict=True):
-            limit = light * np.abs(panel).max()
-            ax.imshow(panel, cmap="PuOr_r", vmin=-limit, vmax=limit)
-        column[0].set_title(name)
-        for (i, j), value in np.ndenumerate(kernels[name]):
-            column[0].text(j, i, f"{value:.2g}", ha="center", va="center")
-    return figure
-
-
 def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
     """Draw a digit and the shape of each layer's output, coloured by the kind of layer.
 
@@ -297,7 +187,7 @@ def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
         "Flatten": ("flatten", "0.8"),
         "Dense": ("dense", COLORS[2]),
     }
-    figure, ((ax,),) = _panels(1, 1, (10.5, 3.3))
+    figure, ((ax,),) = _panels(1, 1, (9.5, 3))
     ax.imshow(digit, extent=(-0.4, 0.4, 0, 0.8))
     ax.add_patch(Rectangle((-0.4, 0), 0.8, 0.8, fill=False))
     labels = [("input", network.input_shape[1:])]
@@ -368,80 +258,6 @@ def error_gallery(
     return figure
 
 
-def reliability_diagram(curves: Mapping[str, Reliability]) -> Figure:
-    """Draw accuracy against confidence, and below it how many images each bin holds.
-
-    The bars above are the accuracies' 95 % Wilson intervals. Bins of fewer than ten images, whose
-    bars would fill the panel, stand below only.
-
-    Parameters
-    ----------
-    curves : mapping of str to Reliability
-        Names for the legend, and what `evaluation.reliability_curve` gives.
-    """
-    from scipy.stats import binomtest
-
-    figure = Figure(figsize=(8.5, 5))
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
-    top.plot([0, 1], [0, 1], color="0.5", ls=":", label="as sure as right")
-    # A large first marker is seen where another lies on it.
-    for (name, curve), marker, size in zip(curves.items(), "osD^", (10, 6, 6, 6), strict=False):
-        style = {"marker": marker, "markersize": size, "label": name}
-        enough = curve.count >= 10
-        confidence, accuracy, count = (part[enough] for part in curve[:3])
-        tests = [binomtest(round(a * n), n) for a, n in zip(accuracy, count, strict=True)]
-        ends = [test.proportion_ci(method="wilson") for test in tests]
-        bars = np.abs(np.transpose(ends) - accuracy)
-        top.errorbar(confidence, accuracy, bars, capsize=3, **style)
-        bottom.semilogy(curve.confidence, curve.count, **style)
-    bottom.axhline(10, color="0.5", ls=":")
-    top.set(ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.03, 1.03))
-    top.legend(loc="lower right", bbox_to_anchor=(0.97, 0))
-    bottom.set(xlabel="confidence (greatest score)", ylabel="images", ylim=(0.7, 2e4))
-    for ax in (top, bottom):
-        ax.grid(alpha=0.3)
-    return figure
-
-
-def dashboard(history: History, matrix: np.ndarray, title: str) -> Figure:
-    """Draw a training run on one page: both curves, the mistakes, and how many of each digit.
-
-    Parameters
-    ----------
-    history : dict of str to list of float
-        "accuracy" and "loss", one value per epoch; with ``"val_"`` in front, of held-out data.
-    matrix : (10, 10) array of integers
-        Rows are the true digits, columns the predicted ones.
-    title : str
-        What the run was, and its result.
-    """
-    figure = Figure(figsize=(9.6, 5))
-    panels = figure.subplot_mosaic(
-        [["accuracy", "matrix", "misread"], ["loss", "matrix", "misread"]],
-        width_ratios=[1.1, 1.5, 0.5],
-    )
-    for name, scale in (("accuracy", "linear"), ("loss", "log")):
-        _draw_course(panels[name], history, name, markersize=4)
-        panels[name].set_yscale(scale)
-    panels["accuracy"].legend(loc="lower right")
-    panels["loss"].set_xlabel("epoch")
-    _draw_confusion(panels["matrix"], matrix, diagonal=False)
-    panels["matrix"].set_title("Mistakes")
-    misread = 1 - np.diag(matrix) / np.sum(matrix, axis=1)
-    bars = panels["misread"].barh(range(len(matrix)), 100 * misread, color="0.6")
-    panels["misread"].bar_label(bars, fmt="%.1f", padding=3)
-    panels["misread"].set(title="Misread, %", xticks=[], yticks=range(len(matrix)))
-    panels["misread"].set(xlim=(0, 160 * max(*misread, 0.001)), ylim=panels["matrix"].get_ylim())
-    figure.suptitle(title)
-    return figure
-
-
-def _frame(ax: Axes) -> None:
-    """Draw a picture's border, and no numbers along it."""
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(visible=True, color="0.6")
-
-
 def filter_grid(
     kernels: np.ndarray, numbers: Sequence[int] | np.ndarray, title: str = ""
 ) -> Figure:
@@ -464,84 +280,12 @@ def filter_grid(
     for ax, kernel, number in zip(shown, kernels, numbers, strict=True):
         picture = ax.imshow(kernel, cmap="PuOr_r", vmin=-limit, vmax=limit)
         ax.set_title(number, fontsize=15)
-        _frame(ax)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(visible=True, color="0.6")
     bar = figure.colorbar(picture, ax=list(shown), shrink=0.8)
     bar.set_label("weight", fontsize=15)
     bar.ax.tick_params(labelsize=14)
     figure.suptitle(title)
-    return figure
-
-
-def feature_maps(
-    maps: np.ndarray,
-    numbers: Sequence[int] | np.ndarray,
-    *,
-    kernels: np.ndarray | None = None,
-    digit: np.ndarray | None = None,
-) -> Figure:
-    """Draw feature maps in rows of eight, on one scale, below the numbers of their filters.
-
-    The scale ends at the 98th percentile of what is not 0: a few great values would make the rest
-    pale.
-
-    Parameters
-    ----------
-    maps : (n, height, width) array, 0 or more
-        Feature maps after ReLU.
-    numbers : sequence of n integers
-    kernels : (n, 3, 3) array or None
-        Drawn above the maps: orange is positive, purple negative.
-    digit : (28, 28) array or None
-        Its outline is drawn over the maps, each number of a map in the middle of what it sees.
-    """
-    blocks = -(-len(maps) // 8)
-    parts = 1 if kernels is None else 2
-    figure = Figure(figsize=(9.5, (1.25 * parts + 0.3) * blocks))
-    axes = figure.subplots(blocks * parts, 8, squeeze=False)
-    upper, lower = (axes[i::parts].ravel()[: len(maps)] for i in (0, parts - 1))
-    top = np.percentile(maps[maps > 0], 98)
-    step = 28 // maps.shape[1]
-    edges = 13.5 + np.array([-0.5, 0.5]) * step * maps.shape[1]
-    for above, ax, values, number in zip(upper, lower, maps, numbers, strict=True):
-        ax.imshow(values, cmap="Blues", vmin=0, vmax=top, extent=(*edges, *edges[::-1]))
-        above.set_title(number, fontsize=13)
-    if kernels is not None:
-        limit = 1.1 * np.abs(kernels).max()
-        for ax, kernel in zip(upper, kernels, strict=True):
-            ax.imshow(kernel, cmap="PuOr_r", vmin=-limit, vmax=limit)
-    if digit is not None:
-        for ax in lower:
-            ax.contour(digit, [digit.max() / 2], colors="0.5", linewidths=1)
-    for ax in axes.flat:
-        _frame(ax)
-        ax.set_visible(bool(ax.images))
-    return figure
-
-
-def patch_rows(patches: np.ndarray, numbers: Sequence[int] | np.ndarray) -> Figure:
-    """Draw for each filter the patches that excite it most, a row each, behind its number.
-
-    The rows stand in two columns, the left one filled first.
-
-    Parameters
-    ----------
-    patches : (filters, n, height, width) array, 0 for background
-    numbers : sequence of as many integers
-    """
-    filters, count, height, width = patches.shape
-    rows = -(-filters // 2)
-    layout = ConstrainedLayoutEngine(wspace=0.08, hspace=0.06)
-    figure = Figure(figsize=(9.5, 4.5 * rows / count), layout=layout)
-    axes = figure.subplots(rows, 2, squeeze=False).T.ravel()
-    for ax, row, number in zip(axes, patches, numbers, strict=True):
-        gap = np.full((count, height, 1), np.nan)
-        strip = np.concatenate([row, gap], axis=2).transpose(1, 0, 2).reshape(height, -1)
-        ax.imshow(strip[:, :-1], cmap="gray_r", vmin=0, vmax=patches.max())
-        for left in range(0, count * (width + 1), width + 1):
-            ax.add_patch(Rectangle((left - 0.5, -0.5), width, height, fill=False, clip_on=False))
-        ax.set_ylabel(number, rotation=0, ha="right", va="center", fontsize=15)
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
     return figure
 
 
@@ -564,29 +308,6 @@ def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
             limit = 1.3 * np.abs(value).max()
             ax.imshow(value, cmap="PuOr_r", vmin=-limit, vmax=limit)
             ax.contour(digit, [digit.max() / 2], colors="0.4", linewidths=1)
-    return figure
-
-
-def projections(points: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
-    """Draw images as points in the plane, each as its own digit in its class's colour.
-
-    Parameters
-    ----------
-    points : mapping of str to (n, 2) array
-        Titles and points, a panel each. A large digit stands in the middle of each class.
-    labels : (n,) array of integers, 0 to 9
-    """
-    colors = matplotlib.colormaps["tab10"]
-    size = 4.8 * len(points), 4.7
-    figure, axes = _panels(1, len(points), size, sharex=True, sharey=True)
-    for ax, (title, places) in zip(axes.flat, points.items(), strict=True):
-        for digit in range(10):
-            x, y = places[labels == digit].T
-            ax.scatter(x, y, s=26, lw=0.3, color=colors(digit), marker=f"${digit}$", alpha=0.7)
-            for color, width, zorder in (("w", 7, 3), (colors(digit), 1, 4)):
-                middle = {"color": color, "lw": width, "zorder": zorder}
-                ax.scatter(np.median(x), np.median(y), s=300, marker=f"${digit}$", **middle)
-        ax.set(title=title, aspect="equal")
     return figure
 
 

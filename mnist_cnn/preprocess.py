@@ -2,10 +2,8 @@
 
 import numpy as np
 
-CLASSES = 10
 
-
-def one_hot(labels: np.ndarray, classes: int = CLASSES) -> np.ndarray:
+def one_hot(labels: np.ndarray, classes: int = 10) -> np.ndarray:
     """Turn labels into rows with a single 1: row i of the identity matrix stands for class i.
 
     Parameters

@@ -145,27 +145,11 @@ def follow(
 ) -> History:
     """Take the recipe's steps on batches that change from epoch to epoch, for parts of epochs too.
 
-    A loop of our own, since ``fit`` takes such batches through tf.data, which takes 1.1 to 1.8
-    times as long on two cores; and Keras has no schedule that warms up and then falls straight.
+    A loop of our own, since ``fit`` takes such batches through tf.data, which keeps the images in
+    memory after the run; and Keras has no schedule that warms up and then falls straight.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Compiled.
-    recipe : Recipe
-    images : int
-        The training set's size.
-    batches : iterator without end
-        What `step` takes.
-    step : callable
-        Trains on a batch and returns the logs so far.
-    callbacks, validation_data
-        As ``fit`` has them.
-
-    Returns
-    -------
-    dict of str to list
-        As Keras's ``History.history``.
+    Parameters: as `fit`, but `images` is the training set's size, `batches` gives without end what
+    `step` takes, and `step` trains on that and returns the logs so far. Returns: as `fit`.
     """
     import keras
 
@@ -214,9 +198,15 @@ def varied_batches(
     ------
     images : (batch_size, 28, 28, 1) float32, 0 to 1
     targets : (batch_size, 10) float32
+
+    Examples
+    --------
+    >>> images, targets = np.zeros((10, 28, 28, 1), "float32"), np.eye(10, dtype="float32")
+    >>> x, y = next(varied_batches(Recipe(batch_size=4, max_shift=1), images, targets, seed=0))
+    >>> x.shape, y.shape
+    ((4, 28, 28, 1), (4, 10))
     """
     random = np.random.default_rng(seed)
-    vary = _warped if recipe.warps else _shifted
     order = np.empty(0, int)
     while True:
         while len(order) < recipe.batch_size:
@@ -224,20 +214,13 @@ def varied_batches(
         chosen, order = np.split(order, [recipe.batch_size])
         drawn = images[chosen]
         drawn = preprocess.normalize(drawn) if drawn.dtype == np.uint8 else drawn
-        yield vary(recipe, drawn, random), targets[chosen]
+        yield _vary(recipe, drawn, random), targets[chosen]
 
 
-def _shifted(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the images, each moved by whole pixels: one of the windows of its padded self."""
-    border = int(recipe.max_shift)
-    padded = np.pad(images[..., 0], ((0, 0), (border, border), (border, border)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
-    down, right = random.integers(0, 2 * border + 1, (2, len(images)))
-    return windows[np.arange(len(images)), down, right][..., np.newaxis]
-
-
-def _warped(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the images, each moved, turned, zoomed and slanted."""
+def _vary(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the images, each moved, or also turned, zoomed and slanted."""
+    if not recipe.warps:
+        return augmentation.shift(random, images, int(recipe.max_shift))
     names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
     limits = {name: getattr(recipe, name) for name in names}
     return augmentation.warp(images, augmentation.random_maps(random, len(images), **limits))

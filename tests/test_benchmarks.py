@@ -88,22 +88,18 @@ def test_writing_the_tables_again_changes_nothing(script):
         tables.written("no table", tables.TABLES)
 
 
-def result(name):
-    return json.loads((BENCHMARKS / "results" / name).read_text(encoding="utf-8"))
-
-
-def test_fast_keeps_its_margin():
+def test_fast_keeps_its_margin(script):
     """The recorded contest of the recipe as it is: ten seeds, a twelfth of the article's time."""
-    rows = {row["name"]: row for row in result("fast.json")["summary"]}
+    rows = {row["name"]: row for row in script("tables").read("fast")["summary"]}
     article, fast = rows["article"], rows["fast"]
     assert (fast["runs"], fast["epochs"]) == (10, recipes.RECIPES["fast"].epochs)
     assert fast["lowest_accuracy"] >= 0.9930
     assert fast["seconds"] <= article["seconds"] / 12
 
 
-def test_best_is_what_was_asked_for():
+def test_best_is_what_was_asked_for(script):
     """The recorded contest, three seeds: 30 mistakes in 10,000, in thrice the article's time."""
-    rows = {row["name"]: row for row in result("compare.json")["summary"]}
+    rows = {row["name"]: row for row in script("tables").read("compare")["summary"]}
     article, best = rows["article"], rows["best"]
     assert best["runs"] == 3
     assert best["seconds"] <= 3 * article["seconds"]

@@ -245,9 +245,13 @@ ALLOWED = {
         (stream("{'a', 'b'} 2"),), runs(stream("{'b', 'a'} 2")), tags=(r"varies=\{.*?\}",)
     ),
     "a date in a vector figure": Fault(
-        (shown(svg=vector(date="<dc:date>2026</dc:date>")),),
-        runs(shown(svg=vector(date="<dc:date>2027</dc:date>"))),
-        tags=("varies=<dc:date>.*?</dc:date>",),
+        (shown(svg=vector(date="<metadata>\n2026</metadata>")),),
+        runs(shown(svg=vector(date="<metadata>\n2027</metadata>"))),
+    ),
+    "a comment in a vector figure": Fault(
+        (shown(svg=vector(date="<!-- 2026 -->")),),
+        runs(shown(svg=vector(date="<!-- 2027 -->"))),
+        tags=("varies=<!--.*?-->",),
     ),
     "the model of a widget": Fault(
         (shown("HBox()", widget={"model_id": OLD_NAME[2]}),),

@@ -75,7 +75,11 @@ class Tolerance:
 
     @classmethod
     def from_tags(cls, tags: Iterable[str]) -> "Tolerance":
-        """Read ``approx-abs=…``, ``approx-rel=…``, ``varies=…``; ValueError if one is wrong."""
+        """Read ``approx-abs=…``, ``approx-rel=…``, ``varies=…``; ValueError if one is wrong.
+
+        >>> Tolerance.from_tags(["exercise", "approx-abs=0.003"]).approx_abs
+        0.003
+        """
         numbers, patterns = {}, []
         for tag in tags:
             name, _, value = tag.partition("=")
@@ -117,7 +121,13 @@ def split_numbers(text: str) -> tuple[list[str], list[float]]:
 
 
 def line_distance(expected: str | None, got: str | None, tolerance: Tolerance) -> float:
-    """Return the greatest distance of two numbers in tolerances; inf if a word differs."""
+    """Return the greatest distance of two numbers in tolerances; inf if a word differs.
+
+    >>> round(line_distance("loss 0.50", "loss 0.58", Tolerance(approx_abs=0.05)), 2)
+    1.6
+    >>> line_distance("loss 0.50", "error 0.50", Tolerance(approx_abs=0.05))
+    inf
+    """
     if expected == got:
         return 0.0
     if expected is None or got is None or not (tolerance.approx_abs or tolerance.approx_rel):
@@ -301,7 +311,11 @@ def _without_alt(output: Node) -> Node:
 
 
 def alt_texts(cell: Node) -> list[str]:
-    """Return the alt texts that a cell's metadata give for its figures, in order."""
+    """Return the alt texts that a cell's metadata give for its figures, in order.
+
+    >>> alt_texts({"metadata": {"alt": "A line that falls"}})
+    ['A line that falls']
+    """
     alt = cell["metadata"].get("alt", [])
     return [alt] if isinstance(alt, str) else list(alt)
 
@@ -357,6 +371,7 @@ def _compare_svg(where: str, old: str, new: str, tolerance: Tolerance) -> list[D
 
 def _svg_parts(svg: str) -> tuple[str, str]:
     """Return the texts that an SVG shows, a line each, and all else of it, names made neutral."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)  # when and by what drawn
     texts = re.findall(r"<text\b[^>]*>([^<]*)</text>", svg)
     shapes = re.sub(r"(<text\b[^>]*>)[^<]*(?=</text>)", r"\1", svg)
     # Matplotlib names a clip path or marker after its coordinates.
