@@ -78,7 +78,7 @@ class DigitCanvas(anywidget.AnyWidget):
             text = f"{whose} cannot be read: {error}."
         else:
             self._steps["its ink"] = 1 - ink / ink.max()
-            self._steps["cropped"] = 1 - pictures._clarify(pictures._crop(ink))
+            self._steps["cropped"] = 1 - pictures._crop(ink) / ink.max()
             self._steps["to the network"] = 1 - digit[..., 0]
             self._probabilities = pictures.probabilities(self._read(digit[np.newaxis]))[0]
             answer = self._probabilities.argmax()

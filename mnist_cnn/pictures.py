@@ -15,15 +15,12 @@ MAX_PIXELS = 50_000_000  # more are refused before they are loaded
 MAX_SIDE = 800  # what is larger is reduced before it is looked at
 MIN_INK_SIDE = 5
 MIN_CONTRAST = 24
-# In MNIST, the edge of a stroke is about 1.2 pixels wide, and up to 2 after enlarging; a stroke
-# itself is 2 to 3, at the outside 1.2 to 5.
-MAX_EDGE_WIDTH = 2
-STROKE_WIDTH = (1.2, 5)
+MAX_PARTS = 150  # more pieces of ink are a printed page or a pattern
 # What the logits of the network "best" are divided by, so that its scores are honest for digits
 # from elsewhere: benchmarks/foreign_digits.py chooses it on one half of scikit-learn's digits.
-TEMPERATURE = 0.65
+TEMPERATURE = 0.6
 # Answers below this probability are not sure: nine in ten digits of that half reach it.
-THRESHOLD = 0.94
+THRESHOLD = 0.96
 TOUCHING = np.ones((3, 3))  # pixels that touch at a corner belong together
 
 Picture = str | os.PathLike | Image.Image | np.ndarray
@@ -33,10 +30,9 @@ def digit_from_image(image: Picture) -> np.ndarray:
     """Turn a picture of one digit into network input, the way MNIST was made.
 
     The paper's brightness is estimated all over the picture, what differs from it is ink. Ruled
-    lines, frames, and what the border cuts off are left out. The ink is cropped, its strokes are
-    redrawn if they are blurred or far thinner or thicker than MNIST's, it is scaled to 20 pixels
-    along its longer side with antialiasing, and placed with its centre of mass on pixel (14, 14)
-    of a 28 × 28 square.
+    lines, underlines, frames, and what the border cuts off are left out. The ink is cropped, scaled
+    to 20 pixels along its longer side with antialiasing, and placed with its centre of mass on
+    pixel (14, 14) of a 28 × 28 square.
 
     Parameters
     ----------
@@ -53,7 +49,7 @@ def digit_from_image(image: Picture) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is no picture, is too large, or holds no ink or too little to read.
+        If it is no picture, is too large, or holds no ink, too little, or more than 150 pieces.
     OSError
         If the file cannot be opened.
 
@@ -96,7 +92,10 @@ def digits_from_image(image: Picture) -> tuple[np.ndarray, np.ndarray]:
     height, width = ink.shape
     boxes = np.array([box for _, box in groups]) / (width, height, width, height)
     order = np.lexsort([boxes[:, 0], line_numbers(boxes)])
-    digits = [_make_input(np.where(np.isin(parts, groups[n][0]), ink, 0)) for n in order]
+    digits = []
+    for numbers, (left, top, right, bottom) in (groups[n] for n in order):
+        place = np.s_[top:bottom, left:right]
+        digits.append(_make_input(np.where(np.isin(parts[place], numbers), ink[place], 0)))
     return boxes[order], np.stack(digits)
 
 
@@ -223,40 +222,54 @@ def _find_ink(image: Picture) -> np.ndarray:
                 least=MIN_INK_SIDE, shape=grey.shape
             )
         )
-    found = [(ink, grey) for grey in (grey, 255 - grey) if (ink := _dark_ink(grey)) is not None]
+    wide, inverse = (_paper(tones, 3 / 4) for tones in (grey, 255 - grey))
+    # A narrow window takes a hand's shadow for paper; a shadow leaves half of the light, ink less.
+    narrow = _paper(grey, 1 / 10)
+    shaded = np.maximum(narrow, np.median(narrow) / 2)
+    trials = (grey, wide, 1), (255 - grey, inverse, 1), (grey, shaded, 2 / 3)
+    found = [
+        (trust * _likeness(ink, tones), ink)
+        for tones, paper, trust in trials
+        if (ink := _dark_ink(tones, paper)) is not None
+    ]
     if not found:
         raise ValueError(translated("the picture is blank: nothing stands out from its background"))
-    ink, _ = max(found, key=lambda pair: _likeness(*pair))
-    longest = max(_crop(ink).shape)
-    if longest < MIN_INK_SIDE:
+    _, ink = max(found, key=lambda pair: pair[0])
+    if (longest := max(_crop(ink).shape)) < MIN_INK_SIDE:
         raise ValueError(
             translated("ink must be at least {least} pixels high or wide, not {longest}").format(
                 least=MIN_INK_SIDE, longest=longest
             )
         )
+    if (count := ndimage.label(ink, TOUCHING)[1]) > MAX_PARTS:
+        raise ValueError(
+            translated("the picture holds {count} pieces of ink: crop it to the digits").format(
+                count=count
+            )
+        )
     return ink
 
 
-def _dark_ink(grey: np.ndarray) -> np.ndarray | None:
+def _dark_ink(grey: np.ndarray, paper: np.ndarray) -> np.ndarray | None:
     """Return what is written if the ink is darker than the paper, or None if nothing is."""
-    ink = np.maximum(np.round(_paper(grey) - grey), 0)
+    ink = np.maximum(np.round(paper - grey), 0)
     strokes = _strokes(_without_lines(ink))
     return None if strokes is None else _without_surroundings(strokes)
 
 
-def _paper(grey: np.ndarray) -> np.ndarray:
+def _paper(grey: np.ndarray, window: float) -> np.ndarray:
     """Return how bright the paper is at each pixel, strokes painted over, shadows kept.
 
-    A morphological closing fills each dark valley that its square does not fit into. The square
-    is three quarters as wide as the picture, so every stroke is filled. A shadow that reaches the
-    border is not, since the border's levels are continued outwards.
+    A morphological closing fills each dark valley that its square does not fit into. With a
+    `window` of 3/4 of the picture every stroke is filled, and each shadow that is narrower. A
+    shadow that reaches the border is not, since the border's levels are continued outwards.
     """
     shrunk = min(1, 128 / max(grey.shape))  # of light, a small picture says enough
     height, width = (max(1, round(side * shrunk)) for side in grey.shape)
     small = _fill_border_strokes(_resize(grey, width, height, Image.Resampling.BOX))
-    window = max(20, min(small.shape) * 3 // 4)
-    small = ndimage.grey_closing(np.pad(small, window, mode="edge"), (window, window))
-    small = small[window:-window, window:-window]
+    side = max(12, int(window * min(small.shape)))
+    small = ndimage.grey_closing(np.pad(small, side, mode="edge"), (side, side))
+    small = small[side:-side, side:-side]
     return _resize(small, grey.shape[1], grey.shape[0], Image.Resampling.BILINEAR)
 
 
@@ -267,15 +280,13 @@ def _fill_border_strokes(grey: np.ndarray) -> np.ndarray:
     around = np.roll(around, -np.argmax(grey.flat[around]))  # so that no stroke is cut in two
     border = grey.flat[around]
     depth = ndimage.grey_closing(border, max(3, round(0.3 * len(border))), mode="wrap") - border
-    filled = border.copy()
+    result = grey.copy()
     for (run,) in ndimage.find_objects(ndimage.label(depth > MIN_CONTRAST / 2)[0]):
         first, last = run.start, run.stop - 1
         outside = border[[first - 2, (last + 2) % len(border)]]
         inside = border[[min(first + 1, last), max(last - 1, first)]]
         if min(outside - inside) > depth[run].max() / 2:
-            filled[run] += depth[run]
-    result = grey.copy()
-    result.flat[around] = filled
+            result.flat[around[run]] += depth[run]
     return result
 
 
@@ -324,7 +335,7 @@ def _strokes(ink: np.ndarray) -> np.ndarray | None:
     near = ndimage.distance_transform_cdt(~strong, "chessboard") <= reach
     parts, count = ndimage.label(near & (ink > max(noise, contrast / 20)), TOUCHING)
     sizes = ndimage.sum_labels(strong, parts, range(1, count + 1))
-    return np.where(np.isin(parts, 1 + np.flatnonzero(sizes > sizes.max() / 50)), ink, 0)
+    return np.where(np.r_[False, sizes > sizes.max() / 50][parts], ink, 0)
 
 
 def _without_surroundings(ink: np.ndarray) -> np.ndarray | None:
@@ -334,34 +345,46 @@ def _without_surroundings(ink: np.ndarray) -> np.ndarray | None:
     not run along it; all but straight edges, if no part is free.
     """
     parts, count = ndimage.label(ink, TOUCHING)
+    if count > MAX_PARTS:  # no digits: another trial may find them
+        return ink
     found = ndimage.find_objects(parts)
-    left, top, right, bottom = _boxes(found).T
-    wide, tall = right - left, bottom - top
-    height, width = ink.shape
-    border = (left == 0) | (top == 0) | (right == width) | (bottom == height)
-    edge = border & (
-        ((wide > 0.9 * width) & (tall < height / 12))
-        | ((tall > 0.9 * height) & (wide < width / 12))
-    )
+    boxes, page = _boxes(found), np.array(ink.shape[::-1])
+    sizes, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2
+    border = ((boxes[:, :2] == 0) | (boxes[:, 2:] == page)).any(axis=1)
+    thin = sizes[:, ::-1] < page[::-1] / 12
+    edge = border & ((sizes > 0.9 * page) & thin).any(axis=1)
     if edge.all():
         return None
     cut = np.zeros(count)  # how much of a part's height lies on the left or the right border
     frame = np.zeros(count, bool)
-    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
     for n, box in enumerate(found):
         part = parts[box] == n + 1
-        ends = part[:, 0].sum() * (left[n] == 0), part[:, -1].sum() * (right[n] == width)
-        cut[n] = max(ends) / tall[n]
-        inside = (left[n] < centre_x) & (centre_x < right[n])
-        inside &= (top[n] < centre_y) & (centre_y < bottom[n])
-        inside &= (wide < 0.9 * wide[n]) & (tall < 0.95 * tall[n])
-        inside &= np.maximum(wide, tall) > max(wide[n], tall[n]) / 4
-        frame[n] = inside.any() and part.mean() < 0.4
+        ends = part[:, 0] * (boxes[n, 0] == 0), part[:, -1] * (boxes[n, 2] == page[0])
+        cut[n] = np.mean(ends, axis=1).max()
+        inside = (np.abs(centres - centres[n]) < sizes[n] / 2) & (sizes < (0.9, 0.95) * sizes[n])
+        large = sizes.max(axis=1) > sizes[n].max() / 4
+        frame[n] = (inside.all(axis=1) & large).any() and part.mean() < 0.4
     keep = ~frame & ~edge
+    keep &= ~_underlines(boxes, keep)
     if (free := keep & ~border).any():
-        ratio = tall / tall[free].max()
+        ratio = sizes[:, 1] / sizes[free, 1].max()
         keep &= ~border | ((ratio > 0.7) & (ratio < 1.5) & (cut < 0.5))
-    return np.where(np.isin(parts, 1 + np.flatnonzero(keep)), ink, 0) if keep.any() else ink
+    return np.where(np.r_[False, keep][parts], ink, 0) if keep.any() else ink
+
+
+def _underlines(boxes: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Say which boxes hold a line below writing: flat, wider than any digit, and not close to it.
+
+    The nearest part must be above it; so the loose bar of a 5 is none, nor the base of a 2.
+    """
+    wide, tall = (boxes[:, 2:] - boxes[:, :2]).T
+    flat = tall < wide / 6
+    writing, widest = boxes[ink & ~flat], wide[ink & ~flat].max(initial=0)
+    lines = flat & (wide > widest) & (widest > 0)
+    for n in np.flatnonzero(lines):
+        nearest = writing[np.argmin(np.hypot(*_gaps(boxes[n], writing).clip(0)))]
+        lines[n] = nearest[3] + tall[n] < boxes[n, 1]
+    return lines
 
 
 def _likeness(ink: np.ndarray, grey: np.ndarray) -> float:
@@ -376,24 +399,19 @@ def _likeness(ink: np.ndarray, grey: np.ndarray) -> float:
     reach = 3 + 2 * (max(grey.shape) // 80)
     step = ndimage.maximum_filter(grey, reach) - ndimage.minimum_filter(grey, reach)
     real = (step[outline] > contrast / 2).mean() if outline.any() else 0
-    length = strong.sum() / _stroke_width(strong) ** 2  # in widths of a stroke
-    share = strong.mean()
+    share, length = strong.mean(), strong.sum() / _stroke_width(strong) ** 2
+    length = max(length - 1, length / 4)  # in widths of a stroke; a blob has hardly more than one
     return float(length * share**0.5 * (1 - share) ** 2 * (contrast * real) ** 2)
 
 
 def _stroke_width(mask: np.ndarray) -> float:
     """Return the mean width in pixels: across a stroke, the mean depth is a quarter of it."""
-    return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean())
+    mask = np.pad(_crop(mask), 1)
+    return 4 * float(ndimage.distance_transform_edt(mask)[mask].mean())
 
 
 def _boxes(found: list[tuple[slice, slice]]) -> np.ndarray:
     return np.array([(x.start, y.start, x.stop, y.stop) for y, x in found])
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the share of the narrower box's width that both have in common."""
-    common = min(one[2], other[2]) - max(one[0], other[0])
-    return common / min(one[2] - one[0], other[2] - other[0])
 
 
 def _group_parts(parts: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
@@ -405,35 +423,30 @@ def _group_parts(parts: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
     groups: list[tuple[list[int], np.ndarray]] = []
     for part in np.lexsort([boxes[:, 0], short]):  # the tall parts first, each lot from the left
         numbers, box = [part + 1], boxes[part]
-        distances = [_distance(box, other) for _, other in groups]
-        if short[part]:
-            joined = [n for n, distance in enumerate(distances) if distance < tallest / 2]
-            if not joined:  # a speck
-                continue
-        else:
-            joined = [
-                n
-                for n, (_, other) in enumerate(groups)
-                if _overlap(box, other) > 0.5 and _belongs(box, other, tallest)
-            ]
-        if joined:
-            members, other = groups.pop(min(joined, key=distances.__getitem__))
+        others = np.array([other for _, other in groups]).reshape(-1, 4)
+        distances = np.hypot(*_gaps(box, others).clip(0))
+        near = distances < tallest / 2 if short[part] else _belongs(box, others, tallest)
+        if near.any():
+            members, other = groups.pop(int(np.argmin(np.where(near, distances, np.inf))))
             numbers = members + numbers
             box = np.r_[np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])]
+        elif short[part]:  # a speck
+            continue
         groups.append((numbers, box))
     return groups
 
 
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    gaps = np.maximum(one[:2], other[:2]) - np.minimum(one[2:], other[2:])
-    return float(np.hypot(*gaps.clip(0)))
+def _gaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how far boxes are apart across and down, (2, n), less than 0 where they overlap."""
+    return (np.maximum(box[:2], others[:, :2]) - np.minimum(box[2:], others[:, 2:])).T
 
 
-def _belongs(one: np.ndarray, other: np.ndarray, tallest: int) -> bool:
-    """Say whether two parts above each other are one digit: close, or no taller than another."""
-    together = max(one[3], other[3]) - min(one[1], other[1])
-    gap = max(one[1], other[1]) - min(one[3], other[3])
-    return gap < min(one[3] - one[1], other[3] - other[1]) / 5 or together < 1.2 * tallest
+def _belongs(box: np.ndarray, others: np.ndarray, tallest: int) -> np.ndarray:
+    """Say which parts are one digit with this: above or below it, close or together no taller."""
+    wide, tall = (np.minimum(box[n + 2] - box[n], others[:, n + 2] - others[:, n]) for n in (0, 1))
+    across, down = _gaps(box, others)
+    together = np.maximum(box[3], others[:, 3]) - np.minimum(box[1], others[:, 1])
+    return (-across > wide / 2) & ((down < tall / 5) | (together < 1.2 * tallest))
 
 
 def _resize(grey: np.ndarray, width: int, height: int, method: Image.Resampling) -> np.ndarray:
@@ -443,7 +456,11 @@ def _resize(grey: np.ndarray, width: int, height: int, method: Image.Resampling)
 
 def _make_input(ink: np.ndarray) -> np.ndarray:
     """Scale and place ink, (height, width) of any size; the result is (28, 28, 1)."""
-    ink = _crop(_clarify(_crop(ink)), 0.05)
+    ink = np.pad(_crop(ink), 1)
+    # MNIST's digits were reduced from larger ones, so small ink is enlarged before.
+    factor = -(-100 // max(ink.shape))
+    ink = _resize(ink, factor * ink.shape[1], factor * ink.shape[0], Image.Resampling.BICUBIC)
+    ink = _crop((ink / np.percentile(ink[ink > ink.max() / 2], 90)).clip(0, 1), 0.05)
     height, width = (max(1, round(side * 20 / max(ink.shape))) for side in ink.shape)
     small = _resize(ink, width, height, Image.Resampling.BOX)
     small = small / small.max()
@@ -454,35 +471,6 @@ def _make_input(ink: np.ndarray) -> np.ndarray:
     digit = np.zeros((28, 28, 1), "float32")
     digit[top : top + height, left : left + width, 0] = small
     return digit
-
-
-def _clarify(ink: np.ndarray) -> np.ndarray:
-    """Scale ink to 0–1, enlarge it if it is small, and redraw strokes that MNIST would not have.
-
-    Strokes with blurred edges, or far thinner or thicker than MNIST's, are drawn anew along their
-    outline, two to three pixels of the final digit wide. Across an edge of height 1 the slopes sum
-    to 1 and their squares to 1 / width; across a stroke the mean distance to the outline is a
-    quarter of the width.
-    """
-    longest = max(ink.shape)
-    factor = -(-100 // longest)
-    pixel = factor * longest / 20  # of the final digit
-    ink = np.pad(ink, 1 + longest // 20)  # room to thicken a stroke
-    size = factor * ink.shape[1], factor * ink.shape[0]
-    ink = _resize(ink, *size, Image.Resampling.BICUBIC)
-    ink = (ink / np.percentile(ink[ink > ink.max() / 2], 90)).clip(0, 1)
-    slope = np.hypot(*np.gradient(ndimage.gaussian_filter(ink, pixel / 5)))
-    edge_width = slope.sum() / (slope**2).sum() / pixel
-    # Blurring has filled narrow gaps and loops; against the neighbourhood's mean they show again.
-    inside = ink + 1.5 * (ink - ndimage.gaussian_filter(ink, 1.5 * pixel)) > 0.5
-    depth, away = (ndimage.distance_transform_edt(mask) for mask in (inside, ~inside))
-    distance = (depth - away) / pixel
-    stroke_width = 4 * distance[inside].mean()
-    thinnest, thickest = STROKE_WIDTH
-    if edge_width <= MAX_EDGE_WIDTH and thinnest <= stroke_width <= thickest:
-        return ink
-    missing = np.clip(stroke_width, 2, 3) - stroke_width
-    return (distance + missing / 2 + 0.5).clip(0, 1)
 
 
 def _crop(ink: np.ndarray, level: float = 0) -> np.ndarray:
@@ -498,8 +486,7 @@ def _grey_levels(image: Picture) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return _read_grey(_picture_from_array(image))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
             picture = Image.open(image)
         with picture:
             _check_size(picture.size)
@@ -545,12 +532,6 @@ def _check_size(size: tuple[int, ...]) -> None:
             translated(
                 "the picture must have from 1 to {most:,} pixels, not {width} × {height}"
             ).format(most=MAX_PIXELS, width=size[0], height=size[1])
-        )
-    if min(size) < MIN_INK_SIDE:
-        raise ValueError(
-            translated("a digit needs at least {least} pixels along each axis, not {shape}").format(
-                least=MIN_INK_SIDE, shape=size
-            )
         )
 
 

@@ -170,7 +170,8 @@ def draw_strokes(name, size=(90, 60), exif=None, ground=(255, 255, 255), ink=(0,
 
 def test_an_answer_below_the_threshold_is_not_sure():
     draw_strokes("17.png")
-    for lowest, sure in ((0.945, True), (0.935, False)):
+    least = pictures.THRESHOLD
+    for lowest, sure in ((least + 0.005, True), (least - 0.005, False)):
         probabilities = np.full((2, 10), (1 - lowest) / 9)
         probabilities[[0, 1], [1, 7]] = 0.99, lowest
         digits = reading.read("17.png", lambda images, rows=probabilities: rows)

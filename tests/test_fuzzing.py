@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 import warnings
 
 import hypothesis.extra.numpy as arrays
@@ -137,6 +138,26 @@ def test_the_digit_stays_under_all_changes_at_once(
     both = np.stack([digit_from_image(plain), digit_from_image(changed.astype("uint8"))])
     answers = forward.predict(network, both).argmax(axis=1)
     assert (answers == int(digit)).all()
+
+
+def dots(count):
+    dot = np.pad(np.zeros((10, 10), "uint8"), 5, constant_values=255)
+    return np.tile(dot, (count, count))
+
+
+def printed(lines):
+    page = Image.new("L", (800, 600), 255)
+    words = "Pack my box with five dozen liquor jugs, 1234567890 times. " * 2
+    ImageDraw.Draw(page).multiline_text((20, 20), "\n".join([words] * lines), 0)
+    return page
+
+
+@pytest.mark.parametrize("page", [dots(40), printed(10), printed(35)], ids=["dots", "text", "page"])
+def test_a_page_of_print_is_refused_in_less_than_two_seconds(page):
+    start = time.process_time()
+    with pytest.raises(ValueError, match=r"holds \d+ pieces of ink: crop it to the digits"):
+        digits_from_image(page)
+    assert time.process_time() - start < 2
 
 
 HUGE = """
