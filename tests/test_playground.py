@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 from mnist_cnn import data, language, networks, preprocess
 from mnist_cnn.course import cli, forward, playground
@@ -106,9 +107,16 @@ def test_a_stale_list_of_misread_digits_is_refused(tmp_path, monkeypatch):
         playground._check(other, images[wrong], labels[wrong])
 
 
-def test_the_command(tmp_path, capsys):
-    assert cli.main(["playground", "--out", str(tmp_path / "page.html")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'page.html'}\n"
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(playground, "write", lambda out, language: f"{out} {language}")
+    for call, written in {
+        "--out page.html": f"{Path('page.html')} en",
+        "": f"{tmp_path / 'build' / 'playground.html'} en",
+        "--language zh": f"{tmp_path / 'build' / 'zh' / 'playground.html'} zh",
+    }.items():
+        assert cli.main(["playground", *call.split()]) == 0
+        assert capsys.readouterr().out == f"{written}\n"
 
 
 @needs_chromium
@@ -245,16 +253,59 @@ def test_the_keyboard_alone_suffices(browser, file):
     assert {"tool", "clear", "digits", "file", "prepare", "article", "CANVAS"} <= reached
 
 
-@needs_chromium
-@pytest.mark.parametrize("paper", ["white", "black"])
-def test_a_picture_is_read(paper, page, tmp_path):
-    picture = Image.new("RGB", (400, 300), paper)
-    ink = {"white": "#223", "black": "#eee"}[paper]
+def seven(ink=70, paper=220):
+    """Return a drawn 7 as an array, (300, 400), like the light below."""
+    picture = Image.new("L", (400, 300), paper)
     ImageDraw.Draw(picture).line([(120, 60), (260, 60), (180, 250)], ink, 24, joint="curve")
-    picture.save(tmp_path / "seven.png")
-    page.set_input_files("#file", tmp_path / "seven.png")
-    page.wait_for_function("$('digits').value == '' && image.data[0] == 0")
+    return np.asarray(picture, float)
+
+
+Y, X = np.mgrid[-1:1:300j, -1:1:400j]
+VIGNETTE = 1 - 0.3 * (X**2 + Y**2)
+PICTURES = {
+    "plain": seven(),
+    "light on dark": seven(240, 0),
+    "vignette": seven() * VIGNETTE,
+    "light on dark, vignette": seven(220, 50) * VIGNETTE,
+    "tilted light": seven() * (0.65 + 0.3 * X - 0.05 * Y),
+    "from below": seven() * (0.6 - 0.35 * Y),
+    "grainy": seven() * VIGNETTE + np.random.default_rng(0).normal(0, 8, X.shape),
+    "white on transparent": np.dstack([np.full((*X.shape, 3), 255.0), seven(255, 0)]),
+    "black on transparent": np.dstack([np.zeros((*X.shape, 3)), seven(255, 0)]),
+}
+HAND = gaussian_filter((np.hypot(X + 0.1, Y) < 0.5).astype(float), 25)
+NO_DIGITS = {
+    "white": ("The picture is blank", np.full(X.shape, 255.0)),
+    "transparent": ("The picture is blank", np.zeros((*X.shape, 4))),
+    "light alone": ("The picture is blank", 200 * VIGNETTE),
+    "a hand's shadow": ("Not sure what is ink", seven(110) * (1 - 0.6 * HAND)),
+    "out of focus": ("Not sure what is ink", gaussian_filter(seven(), 20)),
+}
+
+
+def give(page, pixels, file):
+    Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(file)
+    page.set_input_files("#file", file)
+
+
+@needs_chromium
+@pytest.mark.parametrize("pixels", PICTURES.values(), ids=PICTURES)
+def test_a_picture_is_read(pixels, page, tmp_path):
+    give(page, pixels, tmp_path / "seven.png")
+    page.wait_for_function("$('digits').value == ''")
     assert verdict(page) == 7
+    assert floats(page, "paper.data")[0] == 0  # no shadow at the corner
+
+
+@needs_chromium
+@pytest.mark.parametrize(("sentence", "pixels"), NO_DIGITS.values(), ids=NO_DIGITS)
+def test_a_picture_in_which_ink_is_not_sure_is_refused(sentence, pixels, page, tmp_path):
+    give(page, pixels, tmp_path / "picture.png")
+    page.wait_for_function(f"$('verdict').textContent.startsWith('{sentence}')")
+
+
+@needs_chromium
+def test_a_file_that_is_no_picture_is_refused(page, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_function("$('verdict').textContent == 'text.png is not a readable picture.'")
@@ -311,6 +362,11 @@ def test_the_chinese_page_holds_no_english(chinese, browser, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     page.set_input_files("#file", tmp_path / "text.png")
     page.wait_for_function("$('verdict').textContent == 'text.png 不是能读取的图片。'")
+    for name, (_, pixels) in NO_DIGITS.items():
+        page.evaluate("$('verdict').textContent = ''")
+        give(page, pixels, tmp_path / f"{name}.png")
+        page.wait_for_function("$('verdict').textContent")
+        found.add(page.inner_text("#verdict"))
     found = set(filter(None, found))
     latin = {text for text in found if re.search("[A-Za-z]{2}", text)}
     assert [x for x in latin if re.search("[a-z] [a-z]|^[^\u4e00-\u9fff]*$", x)] == []

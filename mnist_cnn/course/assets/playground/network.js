@@ -1,13 +1,11 @@
 // The forward pass of a trained network: what chapter 03 does by hand and mnist_cnn/course/forward.py
 // with NumPy, in JavaScript and for one image. Nothing else is needed to read a digit.
-//
 // Maps have a height, a width and a number of channels. Their numbers stand in one long array: row by
 // row, in a row pixel by pixel, in a pixel channel by channel. Kernels are laid out likewise, as
 // (row, column, channel, filter): the order of NumPy and Keras.
 
-function maps(height, width, channels) {
-  return { height, width, channels, data: new Float32Array(height * width * channels) };
-}
+const maps = (height, width, channels) =>
+  ({ height, width, channels, data: new Float32Array(height * width * channels) });
 
 // Slide a window over the maps; at each place and for each filter, sum kernel times pixels, plus bias.
 function convolution(input, kernel, bias, padding) {
@@ -43,8 +41,7 @@ function maxPooling(input, size) {
   for (let row = 0; row < output.height * size; row++)
     for (let column = 0; column < output.width * size; column++)
       for (let channel = 0; channel < channels; channel++) {
-        const [y, x] = [Math.floor(row / size), Math.floor(column / size)];
-        const block = (y * output.width + x) * channels + channel;
+        const block = (Math.floor(row / size) * output.width + Math.floor(column / size)) * channels + channel;
         const pixel = input.data[(row * input.width + column) * channels + channel];
         if (pixel > output.data[block]) output.data[block] = pixel;
       }
@@ -83,10 +80,8 @@ const ACTIVATIONS = {
   softmax,
 };
 
-function each(input, change) {
-  const data = input.data.map((value, index) => change(value, index % input.channels));
-  return { ...input, data };
-}
+const each = (input, change) =>
+  ({ ...input, data: input.data.map((value, index) => change(value, index % input.channels)) });
 
 // Pass an image through all layers, and return what each of them gives: the last one, the scores.
 function forward(layers, image) {

@@ -57,28 +57,53 @@ function fill(ink, digit = "") {
   $("prepare").checked = digit === "";
   schedule();
 }
-function showDigit(i) {
-  const { pixels } = facts.digits[i];
-  fill((row, column) => pixels[Math.floor(row / 10) * 28 + Math.floor(column / 10)] / 255, i);
-}
+const showDigit = (i) => fill((row, column) =>
+  facts.digits[i].pixels[Math.floor(row / 10) * 28 + Math.floor(column / 10)] / 255, i);
 
-// A picture on even paper: the paper is what the border shows, ink is what differs from it.
+// A picture, dark on light or light on dark: what has more and stronger edges is ink.
 async function readPicture(file) {
+  const say = (text) => ($("verdict").textContent = text);
   const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return ($("verdict").textContent = `⟦${file.name} is not a readable picture.⟧`);
+  if (!picture) return say(`⟦${file.name} is not a readable picture.⟧`);
   const scale = SIDE / Math.max(picture.width, picture.height);
   const [w, h] = [picture.width, picture.height].map((side) => Math.ceil(side * scale));
   const context = new OffscreenCanvas(w, h).getContext("2d");
-  context.fillStyle = "white"; // what is transparent counts as white
-  context.fillRect(0, 0, w, h);
-  context.drawImage(picture, 0, 0, w, h);
+  context.filter = "blur(1px)"; // the paper's grain
+  context.drawImage(picture, -3, -3, w + 6, h + 6); // the blurred border stays outside
   const { data } = context.getImageData(0, 0, w, h);
-  const grey = maps(h, w, 1).data.map((_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 3);
-  const border = grey.filter((_, i) => i < w || i >= w * (h - 1) || i % w == 0 || (i + 1) % w == 0).sort();
-  const ink = grey.map((level) => Math.abs(level - border[border.length >> 1]));
-  const most = Math.max(1, largest(ink));
-  const strong = (share) => (share > 0.3 ? share : 0); // what is fainter is the paper's grain
-  fill((row, column) => (row < h && column < w ? strong(ink[row * w + column] / most) : 0));
+  const level = (i) => (data[i] + data[i + 1] + data[i + 2]) / 3;
+  const pixels = Array.from({ length: w * h }, (_, n) => 4 * n);
+  // What is transparent counts as white, as black under white strokes.
+  const ground = pixels.every((i) => data[i + 3] < 128 || level(i) > 127) ? 0 : 255;
+  const grey = Float32Array.from(pixels, (i) => ground + ((level(i) - ground) * data[i + 3]) / 255);
+  const readings = [darkInk(grey, w), darkInk(grey.map((level) => 255 - level), w)];
+  const { ink, contrast, sharp } = readings.reduce((a, b) => (b.likeness > a.likeness ? b : a));
+  if (!(contrast > 24)) return say("⟦The picture is blank: nothing stands out from its background.⟧");
+  const shadow = readings.some((one) => one.sharp < 0.7 && one.contrast > 1.25 * contrast); // it has no edges
+  if (sharp < 0.7 || shadow) return say("⟦Not sure what is ink: the light is uneven, or the picture is blurred.⟧");
+  const share = (i) => (ink[i] > 0.3 * contrast ? Math.min(1, ink[i] / contrast) : 0); // no specks
+  fill((row, column) => (row < h && column < w ? share(row * w + column) : 0));
+}
+
+// Ink is darker than the paper. Look from a pixel to its four sides for the brightest one; the second
+// darkest of these four is the paper: light may fade to the border, and ink may touch it.
+function darkInk(grey, w) {
+  const sides = [1, -1, w, -w].map((step) => {
+    const most = grey.slice();
+    const inside = [...grey.keys()].filter((i) => step % w == 0 || (step > 0 ? i : i + 1) % w);
+    for (const i of step > 0 ? inside : inside.reverse()) most[i] = Math.max(most[i], most[i - step] ?? 0);
+    return most;
+  });
+  const ink = grey.map((level, i) => sides.map((most) => most[i]).sort((a, b) => a - b)[1] - level);
+  const least = largest(ink) / 3;
+  const strong = [...ink.keys()].filter((i) => ink[i] > least);
+  const contrast = strong.reduce((sum, i) => sum + ink[i], 0) / strong.length;
+  const outline = strong.filter((i) => [1, -1, w, -w].some((step) => ink[i + step] <= least));
+  const edges = outline.filter((i) => { // where the picture, too, has one
+    const near = [-4, -2, 0, 2, 4].flatMap((n) => [grey[i + n], grey[i + n * w]]).filter((v) => v >= 0);
+    return largest(near) - smallest(near) > contrast / 2;
+  });
+  return { ink, contrast, sharp: edges.length / outline.length, likeness: (contrast * edges.length) ** 2 / outline.length };
 }
 
 // ---- From ink to 28 × 28 pixels
@@ -89,19 +114,16 @@ function inkBox() {
   return inked.length && { top, bottom, left: smallest(columns), right: largest(columns) + 1 };
 }
 
-// Reduce a box of the paper: each new pixel is the mean of 10 × 10 points that it covers.
-function reduce(box, height, width) {
+// Reduce the paper, or a box of it: each new pixel is the mean of 10 × 10 points that it covers.
+function reduce(height, width, box = { left: 0, top: 0, right: SIDE, bottom: SIDE }) {
   const small = maps(height, width, 1);
   const [down, right] = [(box.bottom - box.top) / height, (box.right - box.left) / width];
-  over(height, width, (row, column) => {
-    let sum = 0;
-    over(10, 10, (v, u) => {
-      const y = Math.floor(box.top + (row + (v + 0.5) / 10) * down);
-      sum += paper.data[y * SIDE + Math.floor(box.left + (column + (u + 0.5) / 10) * right)];
-    });
-    small.data[row * width + column] = sum / 100;
+  over(10 * height, 10 * width, (row, column) => {
+    const y = Math.floor(box.top + ((row + 0.5) / 10) * down);
+    const x = Math.floor(box.left + ((column + 0.5) / 10) * right);
+    small.data[Math.floor(row / 10) * width + Math.floor(column / 10)] += paper.data[y * SIDE + x];
   });
-  return small;
+  return { ...small, data: small.data.map((sum) => sum / 100) };
 }
 
 // Cut the ink out, scale it to 20 pixels along its longer side, put its centre of mass on pixel 14.
@@ -111,18 +133,13 @@ function prepare() {
   if (!box) return { placed };
   const [h, w] = [box.bottom - box.top, box.right - box.left];
   const scaled = (side) => Math.max(1, Math.round((20 * side) / Math.max(h, w)));
-  const small = reduce(box, scaled(h), scaled(w));
+  const small = reduce(scaled(h), scaled(w), box);
   const most = largest(small.data);
   small.data = small.data.map((value) => value / most);
-  let [mass, massDown, massRight] = [0, 0, 0]; // the sum of ink, and the sums of ink times place
-  over(small.height, small.width, (row, column) => {
-    const value = small.data[row * small.width + column];
-    mass += value;
-    massDown += value * row;
-    massRight += value * column;
-  });
-  const top = limit(Math.round(14 - massDown / mass), 0, 28 - small.height);
-  const left = limit(Math.round(14 - massRight / mass), 0, 28 - small.width);
+  const sum = (weight) => small.data.reduce((all, value, i) => all + value * weight(i), 0);
+  const [down, right] = [sum((i) => Math.floor(i / small.width)), sum((i) => i % small.width)];
+  const top = limit(Math.round(14 - down / sum(() => 1)), 0, 28 - small.height);
+  const left = limit(Math.round(14 - right / sum(() => 1)), 0, 28 - small.width);
   over(small.height, small.width, (row, column) => {
     placed.data[(top + row) * 28 + left + column] = small.data[row * small.width + column];
   });
@@ -137,8 +154,7 @@ function schedule() {
 }
 
 function update() {
-  const all = { left: 0, top: 0, right: SIDE, bottom: SIDE };
-  const steps = $("prepare").checked ? prepare() : { placed: reduce(all, 28, 28) };
+  const steps = $("prepare").checked ? prepare() : { placed: reduce(28, 28) };
   image = steps.placed;
   const started = performance.now();
   outputs = forward(layers, image);
@@ -216,8 +232,7 @@ function choose(name) {
     ? "⟦Softmax: the ten scores sum to 1; label smoothing keeps the highest near 0.9.⟧"
     : "⟦Sigmoid: each score stands for itself; they need not sum to 1.⟧";
   $("maps").replaceChildren();
-  figures = [];
-  outputs = forward(layers, image);
+  [figures, outputs] = [[], forward(layers, image)];
   outputs.forEach(({ height, width }, layer) => {
     const { kind, activation, padding, weights } = layers[layer];
     if (kind != "Conv2D") return;
@@ -260,9 +275,8 @@ function moveInMaps(event, layer) {
   const next = { PageUp: -1, PageDown: 1 }[event.key] ?? 0;
   if (!right && !down && !next) return;
   event.preventDefault();
-  const within = (value, count) => limit(value, 0, count - 1);
-  const [r, c] = [within(row + down, height), within(column + right, width)];
-  select({ layer, map: within(map + next, channels), row: r, column: c });
+  const [r, c] = [limit(row + down, 0, height - 1), limit(column + right, 0, width - 1)];
+  select({ layer, map: limit(map + next, 0, channels - 1), row: r, column: c });
 }
 
 // ---- One pixel by hand
@@ -296,9 +310,8 @@ function showPixel() {
   const channel = $("channel").value ? Number($("channel").value) : sizes.indexOf(largest(sizes));
   const sum = sums.reduce((a, b) => a + b);
   const { canvas, number } = figures.find((figure) => figure.layer == layer);
-  $("where").textContent = inputs > 1
-    ? `⟦Convolution ${number}, map ${map}, row ${row}, column ${column}; input map ${channel}.⟧`
-    : `⟦Convolution ${number}, map ${map}, row ${row}, column ${column}.⟧`;
+  $("where").textContent =
+    `⟦Convolution ${number}, map ${map}, row ${row}, column ${column}; input map ${channel}.⟧`;
   const parts = Object.entries({ "⟦Window⟧": pixel, "⟦× kernel⟧": weight, "⟦= products⟧": product });
   $("tables").innerHTML = parts.map(([title, part]) => table(title, size, (y, x) => part(y, x, channel))).join("");
   const lines = [[`⟦Sum of the ${size} × ${size} products⟧`, sums[channel]]];
