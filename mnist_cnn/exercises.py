@@ -24,6 +24,11 @@ def check(exercise: str, answer: object) -> None:
     ------
     ValueError
         If there is no exercise of that number, or no language such as MNIST_CNN_LANGUAGE says.
+
+    Examples
+    --------
+    >>> check("03.2", ...)
+    03.2: not answered yet. Put your answer in the place of the three dots.
     """
     _, sentence = _verdict(_find(exercise), answer)
     # Chinese has no spaces to break lines at: it is left to whoever shows it.

@@ -44,6 +44,11 @@ def translator(language: str, *files: str) -> Callable[[str], str]:
     ------
     ValueError
         If there is no such language.
+
+    Examples
+    --------
+    >>> translator("zh", "course")("Solution")
+    '参考答案'
     """
     folder = FOLDER / _known(language, "language")
     texts = {english: text for file in files for english, text in _texts(folder / f"{file}.po")}

@@ -39,6 +39,12 @@ class Recipe:
     output_activation : {"softmax", "sigmoid"}
         The article's network only; the better one ends in a softmax.
     network : {"article", "better"}
+
+    Examples
+    --------
+    >>> longer = dataclasses.replace(RECIPES["fast"], epochs=3)
+    >>> longer.epochs, longer.batch_size
+    (3, 128)
     """
 
     epochs: float = 10

@@ -48,6 +48,7 @@ def test_the_folder(tmp_path, monkeypatch, capsys):
     for download, tag in zip(calls[1:], ("win_amd64", "macosx_12_0_arm64"), strict=True):
         assert download[download.index("--platform") + 1] == tag
         assert download[download.index("--python-version") + 1] == "3.12"
+    assert "07_inside_the_network.html" in (tmp_path / "kit" / "slides" / "index.html").read_text()
     text = (tmp_path / "kit" / "INSTALL.txt").read_bytes().decode()
     assert "py -3.12 -m venv" in text and "windows, macos" in text and "{" not in text
     copied = {path.name for path in (tmp_path / "kit" / "notebooks").glob("*.ipynb")}

@@ -164,6 +164,21 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert page.name == f"{CHAPTERS[0].stem}.html"
 
 
+@pytest.mark.parametrize(("language", "place"), [("en", "slides"), ("zh", "zh/slides")])
+def test_all_slides_have_a_page_that_leads_to_them(language, place, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(cli, "find_chapters", lambda names: CHAPTERS)
+    monkeypatch.setattr(slides, "export", lambda *_: "")
+    assert cli.main(["slides", "--language", language]) == 0
+    index = tmp_path / "build" / place / "index.html"
+    assert capsys.readouterr().out.endswith(f"{index}\n")
+    links = re.findall('<a href="(.+)">(.+)</a>', index.read_text(encoding="utf-8"))
+    assert [file for file, _ in links] == [f"{path.stem}.html" for path in CHAPTERS]
+    assert all((index.parent / file).exists() for file, _ in links)
+    assert [title[:5] for _, title in links] == [f"{n:02} · " for n in range(1, len(links) + 1)]
+    assert ("探索" in links[0][1]) == (language == "zh")
+
+
 @pytest.fixture
 def show(browser, tmp_path):
     """Open a chapter's slides from a file."""

@@ -16,7 +16,7 @@ CHAPTERS = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 QUICK = """
 import sys
 from pathlib import Path
-from mnist_cnn.course import cli, files, kit, site
+from mnist_cnn.course import cli, editions, files, kit, site
 
 assert Path(cli.__file__).is_relative_to(sys.argv[1]), "not the wheel's"
 for call in (
@@ -29,7 +29,10 @@ for call in (
 ):
     assert cli.main(call.split()) == 0, call
 root = files.source_root()
-site.write_source(root, files.find_chapters(), Path("source"))
+chapters = files.find_chapters()
+site.write_source(root, chapters, Path("source"))
+editions.chapters_of = lambda folder: chapters[:1]  # with all of them it would take a minute
+site.build(root, Path("site"))
 assert (root / "requirements.lock").exists()  # what a kit downloads; besides, it holds the wheel
 kit._pack(Path("wheels"))
 """
@@ -93,6 +96,13 @@ def test_the_wheel_carries_every_page_of_the_site(folder):
     for page in ("INSTALL.md", "TEACHING.md", "benchmarks/lesson_times.md"):
         assert (source / page).exists()
     assert json.loads((source / "settings.json").read_text(encoding="utf-8"))["alt"]
+
+
+def test_the_wheel_builds_the_site(folder):
+    site, name = folder / "site", Path(CHAPTERS[0]).stem
+    for page in ("index", "INSTALL", "reference", "playground", f"slides/{name}"):
+        assert (site / f"{page}.html").exists()
+    assert "mkdir" in (site / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
 
 
 def test_a_kit_holds_the_wheel_that_was_installed(folder, wheel):

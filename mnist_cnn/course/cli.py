@@ -428,10 +428,18 @@ def _grade(arguments: argparse.Namespace) -> int:
 def _slides(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import slides
 
-    out = arguments.out or project_root() / "build" / "slides"
-    for path in find_chapters(arguments.names):
+    out = arguments.out or _build(arguments) / "slides"
+    chapters = find_chapters(arguments.names)
+    for path in chapters:
         print(slides.write(path, out, arguments.language), flush=True)
+    if not arguments.names:
+        print(slides.write_index(chapters, out, arguments.language))
     return 0
+
+
+def _build(arguments: argparse.Namespace) -> Path:
+    """Return the folder for pages: as in the site, other languages have one of their own."""
+    return project_root() / "build" / ("" if arguments.language == "en" else arguments.language)
 
 
 def _site(arguments: argparse.Namespace) -> int:
@@ -447,7 +455,7 @@ def _site(arguments: argparse.Namespace) -> int:
 def _playground(arguments: argparse.Namespace) -> int:
     from mnist_cnn.course import playground
 
-    out = arguments.out or project_root() / "build" / "playground.html"
+    out = arguments.out or _build(arguments) / "playground.html"
     print(playground.write(out, language=arguments.language))
     return 0
 

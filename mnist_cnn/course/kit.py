@@ -99,8 +99,10 @@ def write(root: Path, out: Path, platforms: Sequence[str], python: str) -> None:
     RuntimeError
         If pip cannot bring a wheel. All else is there then: the course, and its own wheel.
     """
-    for path in editions.chapters_of(root / "notebooks"):
+    chapters = editions.chapters_of(root / "notebooks")
+    for path in chapters:
         slides.write(path, out / "slides")
+    slides.write_index(chapters, out / "slides")
     # A class gets no solutions; the instructor's edition is made apart.
     for _ in editions.write("student", root / "notebooks", out / "notebooks"):
         pass

@@ -13,13 +13,14 @@ How a chapter is cut is said in the metadata of its cells, under ``slideshow``:
 import base64
 import copy
 import hashlib
+import html
 import json
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import matplotlib
@@ -68,6 +69,15 @@ LIBRARIES = [
 # longer lines are broken.
 LINES, COLUMNS = 20, 100
 FIGURE_LINES = 12
+INDEX = """<!doctype html>
+<html lang="{0}">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<link rel="icon" href="data:,">
+<title>{1}</title>
+<style>:root {{ color-scheme: light dark; font: 1.5rem system-ui, sans-serif; }}</style>
+<h1>{1}</h1>
+"""
 
 
 def cut(notebook: NotebookNode) -> NotebookNode:
@@ -199,7 +209,7 @@ def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
     scripts = [_asset("start.js"), *(files[name].decode() for name in names)]
     # A page's script ends at the first of these, even inside a string of it.
     script = re.sub("<(?=/script|!--)", r"\\x3c", "\n;".join(scripts), flags=re.IGNORECASE)
-    title = re.sub("^# ", "", deck.cells[0].source.partition("\n")[0])
+    title = _title(deck.cells[0].source)
     page, _ = exporter.from_notebook_node(
         deck,
         {
@@ -213,6 +223,10 @@ def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
         },
     )
     return page
+
+
+def _title(text: str) -> str:
+    return text.partition("\n")[0].removeprefix("# ")
 
 
 def _asset(name: str) -> str:
@@ -245,6 +259,19 @@ def write(path: Path, out: Path, language: str = "en") -> Path:
     notebook = translate(nbformat.read(path, as_version=4), translator(language, path.stem))
     page = export(notebook, path.parent, language)
     target = out / f"{path.stem}.html"
+    with replacing(target) as temporary:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+    return target
+
+
+def write_index(chapters: Iterable[Path], out: Path, language: str = "en") -> Path:
+    """Write a page that leads to the slides of the chapters in the folder `out`, and return it."""
+    page = INDEX.format(LOCALES[language], translator(language, "course")("Chapters"))
+    for path in chapters:
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        title = html.escape(_title(translator(language, path.stem)(opening)))
+        page += f'<p><a href="{path.stem}.html">{title}</a></p>\n'
+    target = out / "index.html"
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
     return target
