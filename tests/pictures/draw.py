@@ -35,7 +35,9 @@ STROKES = {
 }
 
 
-def draw(picture, digit, left, top, height, pen, ink):
+def draw(
+    picture: Image.Image, digit: str, left: float, top: float, height: float, pen: int, ink: int
+) -> None:
     """Draw one digit with a round pen into a PIL picture, in place."""
     brush = ImageDraw.Draw(picture)
     for stroke in STROKES[digit]:
@@ -45,7 +47,16 @@ def draw(picture, digit, left, top, height, pen, ink):
             brush.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), ink)
 
 
-def sheet(digits, size=(200, 200), place=(50, 50), height=100, pen=10, ink=0, paper=255, step=80):
+def sheet(
+    digits: str,
+    size: tuple[int, int] = (200, 200),
+    place: tuple[int, int] = (50, 50),
+    height: int = 100,
+    pen: int = 10,
+    ink: int = 0,
+    paper: int = 255,
+    step: int = 80,
+) -> Image.Image:
     """Return a grey picture of digits in a row, drawn large and reduced for smooth edges."""
     large = Image.new("L", (4 * size[0], 4 * size[1]), paper)
     for index, digit in enumerate(digits):
@@ -54,7 +65,7 @@ def sheet(digits, size=(200, 200), place=(50, 50), height=100, pen=10, ink=0, pa
     return large.resize(size, Image.Resampling.BOX)
 
 
-def photo(picture, seed=0):
+def photo(picture: Image.Image, seed: int = 0) -> Image.Image:
     """Return a grey picture as if photographed: soft, lit from one side, grainy."""
     grey = np.asarray(picture.filter(ImageFilter.GaussianBlur(1)), float)
     height, width = grey.shape
@@ -64,14 +75,14 @@ def photo(picture, seed=0):
     return Image.fromarray(grey.round().clip(0, 255).astype("uint8"))
 
 
-def transparent(picture):
+def transparent(picture: Image.Image) -> Image.Image:
     """Return the picture's ink in blue on a transparent ground."""
     coloured = Image.new("RGBA", picture.size, (30, 60, 160, 0))
     coloured.putalpha(picture.point(lambda level: 255 - level))
     return coloured
 
 
-def main():
+def main() -> None:
     """Write every picture."""
     pictures = {
         "2-off-centre": sheet("2", (240, 180), (150, 6), 60, 7),

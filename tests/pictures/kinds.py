@@ -149,7 +149,7 @@ def _photograph(digit: str, rng: np.random.Generator) -> np.ndarray:
 def _two_lines(digits: str, rng: np.random.Generator) -> Image.Image:
     """Draw six digits, three in a line."""
     rows = (digits[:3], digits[3:])
-    lines = [sheet(row, (270, 120), (15, rng.integers(8, 30)), 80, 8) for row in rows]
+    lines = [sheet(row, (270, 120), (15, int(rng.integers(8, 30))), 80, 8) for row in rows]
     page = Image.fromarray(np.vstack([np.asarray(line) for line in lines]))
     return page.rotate(rng.uniform(-3, 3), Image.Resampling.BICUBIC, fillcolor=255)
 
