@@ -167,13 +167,20 @@ def test_feature_maps_are_those_of_keras(name, page, keras, mnist):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_answer_to_a_stroke_comes_within_50_ms(name, page):
     page.evaluate(f"choose('{name}')")
-    times = page.evaluate(
-        "Array.from({ length: 20 }, () => {"
-        "  const start = performance.now();"
-        "  stroke({ x: 90, y: 99 }, { x: 99, y: 99 }), update();"
-        "  return performance.now() - start; })"
+    # The quickest of those in ten seconds: other processes may hold the rest up.
+    quickest = page.evaluate(
+        """() => {
+            const end = performance.now() + 10000;
+            let quickest = Infinity;
+            while (quickest >= 50 && performance.now() < end) {
+                const start = performance.now();
+                stroke({ x: 90, y: 99 }, { x: 99, y: 99 }), update();
+                quickest = Math.min(quickest, performance.now() - start);
+            }
+            return quickest;
+        }"""
     )
-    assert min(times) < 50  # the quickest: other processes may hold the rest up
+    assert quickest < 50
 
 
 @needs_chromium
