@@ -1,6 +1,7 @@
 """What must be settled before anything is computed: environment and seed."""
 
 import contextlib
+import functools
 import importlib
 import os
 from collections.abc import Iterator
@@ -22,12 +23,17 @@ def set_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+@functools.cache
 def load_tensorflow() -> ModuleType:
-    """Import TensorFlow without its start-up messages.
+    """Import TensorFlow without its start-up messages, and without the tuning of its input.
 
-    Some of them are written to file descriptor 2 before TensorFlow's own log level counts
+    Some of the messages are written to file descriptor 2 before TensorFlow's own log level counts
     (tensorflow issue 100442), so the descriptor points elsewhere while the library loads and
     looks for its devices.
+
+    A thread of ``tf.data`` tunes what feeds `fit` and `predict`. It sleeps in between, twice as
+    long each time, up to a minute, and in TensorFlow 2.21 the end of an epoch often waits for it:
+    an epoch of 13 seconds takes 20.5. Small images in memory need no tuning.
 
     Returns
     -------
@@ -37,6 +43,13 @@ def load_tensorflow() -> ModuleType:
     with stderr_silenced():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_logical_devices()
+
+    class Options(tensorflow.data.Options):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.autotune.enabled = False
+
+    tensorflow.data.Options = Options
     return tensorflow
 
 

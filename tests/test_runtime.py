@@ -40,6 +40,15 @@ def test_stderr_works_again_after_loading(capfd):
     assert capfd.readouterr().err == "heard"
 
 
+def test_the_end_of_an_epoch_waits_for_nothing(keras):
+    """Keras makes its input with these options; a thread that tunes it is joined at the end."""
+    import tensorflow as tf
+
+    runtime.load_tensorflow()
+    options = tf.data.Dataset.range(2).with_options(tf.data.Options()).options()
+    assert options.autotune.enabled is False
+
+
 def test_a_seed_decides_every_source_of_chance(keras):
     def draw(seed):
         runtime.set_seed(seed)
