@@ -1,6 +1,6 @@
 """What each step from the article's network to the recipe `best` is worth.
 
-    python benchmarks/ablation.py           three hours of CPU time
+    python -m benchmarks.ablation           three hours of CPU time
 
 Every row changes one thing more; the last is `best` but for its thirteen epochs. All of them train
 for three epochs on the first 50,000 training images, with the same five seeds, and are measured on
@@ -18,9 +18,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import result
-import worker
-
+from benchmarks import result, worker
 from mnist_cnn import recipes
 from mnist_cnn.course import files, machine
 
@@ -91,7 +89,7 @@ def main() -> None:
             }
         )
         print(f"{name:27} {seconds:6.1f} ", *map("{:4}".format, errors))
-    result.write(RESULT, {"made_by": "python benchmarks/ablation.py", "steps": rows})
+    result.write(RESULT, {"made_by": "python -m benchmarks.ablation", "steps": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Where the factor between the recipes `article` and `fast` comes from, one change at a time.
 
-    python benchmarks/build_up.py           about half an hour
+    python -m benchmarks.build_up           about half an hour
 
 Every row changes one thing more. All of them train on the first 50,000 training images and are
 measured on the last 10,000: this is how the recipe was chosen, and the test set had no part in it.
@@ -14,9 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import result
-import worker
-
+from benchmarks import result, worker
 from mnist_cnn import recipes
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "build_up.json"

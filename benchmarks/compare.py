@@ -1,8 +1,8 @@
 """Speed and accuracy of the recipes against the article's own, side by side in one run.
 
-    python benchmarks/compare.py            each contestant whole, about half an hour
-    python benchmarks/compare.py --short    the long ones for two epochs only, under five minutes
-    python benchmarks/compare.py --fast     ten seeds of fast against the article, ten minutes
+    python -m benchmarks.compare            each contestant whole, about half an hour
+    python -m benchmarks.compare --short    the long ones for two epochs only, under five minutes
+    python -m benchmarks.compare --fast     ten seeds of fast against the article, ten minutes
 
 The article's recipe and keras.io's run with TensorFlow's own defaults, ours with the package's;
 PyTorch takes part where it is installed. The contestants take turns, so that a machine that slows
@@ -19,10 +19,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import result
-import worker
 from matplotlib.figure import Figure
 
+from benchmarks import result, worker
 from mnist_cnn import plots, recipes
 from mnist_cnn.course import files
 

@@ -1,8 +1,8 @@
 """What the series costs: seconds and memory of each chapter and cell, and of the small steps.
 
-    python benchmarks/costs.py              all chapters, about ten minutes
-    python benchmarks/costs.py 01 02        these only
-    python benchmarks/costs.py --small      the small steps only, half a minute
+    python -m benchmarks.costs              all chapters, about ten minutes
+    python -m benchmarks.costs 01 02        these only
+    python -m benchmarks.costs --small      the small steps only, half a minute
 
 ``--cells`` prints every cell. The small steps go to
 ``benchmarks/results/costs.json``, the chapters, when all of them were run whole, to
@@ -20,11 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fresh
 import nbformat
-import result
 from nbclient import NotebookClient
 
+from benchmarks import fresh, result
 from mnist_cnn import runtime
 from mnist_cnn.course import notebooks
 

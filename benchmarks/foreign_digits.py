@@ -1,7 +1,7 @@
 """How well a trained network reads handwriting that MNIST never saw.
 
-    python benchmarks/foreign_digits.py            the reference network "best", a minute
-    python benchmarks/foreign_digits.py fast       another one, or a saved model's path
+    python -m benchmarks.foreign_digits            the reference network "best", a minute
+    python -m benchmarks.foreign_digits fast       another one, or a saved model's path
 
 The digits that scikit-learn ships, 8 × 8 pixels each: the even ones choose (steps and temperature),
 the odd ones report, after a plain resize and after `digit_from_image`; some of them as photographs;
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import result
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 
+from benchmarks import result
 from mnist_cnn import data, evaluation, networks, pictures, preprocess, runtime
 from mnist_cnn.pictures import probabilities
 

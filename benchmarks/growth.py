@@ -1,6 +1,6 @@
 """How the cost of training grows with the number of images and with the batch size.
 
-    python benchmarks/growth.py             five minutes, 7 GB of memory, 0.5 GB of disk
+    python -m benchmarks.growth             five minutes, 7 GB of memory, 0.5 GB of disk
 
 Trains the article's network with plain steps (Adam, no shifts) on 1,000 to 600,000 images. They are
 held in memory as a chapter holds them (prepared: 3,136 bytes an image), in memory as bytes (784) or
@@ -27,10 +27,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fresh
 import numpy as np
-import result
 
+from benchmarks import fresh, result
 from mnist_cnn import data, model, preprocess, recipes, runtime, training
 from mnist_cnn.course import files, workers
 

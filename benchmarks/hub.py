@@ -1,7 +1,7 @@
 """A class on one JupyterHub: all run a chapter at the same moment; then four accidents.
 
-    python benchmarks/hub.py                ten users, chapter 05: ten minutes, 13 GB
-    python benchmarks/hub.py --users 2      fewer
+    python -m benchmarks.hub                ten users, chapter 05: ten minutes, 13 GB
+    python -m benchmarks.hub --users 2      fewer
 
 It needs Linux and, beside the course, ``pip install jupyterhub`` and, in the folder where it is
 called, ``npm install configurable-http-proxy``. The installation is shared, and each user has a
@@ -27,11 +27,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import result
 from jupyter_client.session import Session
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from benchmarks import result
 from mnist_cnn.course import editions, files
 
 NOTEBOOK = "mnist/05_evaluation.ipynb"

@@ -1,7 +1,7 @@
 """How `best` reads digits in the surroundings that people bring them in, and what each step earns.
 
-    python benchmarks/kinds.py               the pictures that report, ten minutes
-    python benchmarks/kinds.py development   those that steps may be chosen on; writes nothing
+    python -m benchmarks.kinds               the pictures that report, ten minutes
+    python -m benchmarks.kinds development   those that steps may be chosen on; writes nothing
 
 Draws each kind of picture with every digit in two sizes, pens and places, and reads it with each
 step of `mnist_cnn.pictures` switched off in turn. Writes ``notebooks/measured/kinds.json``, which
@@ -15,9 +15,9 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import result
 from PIL import Image
 
+from benchmarks import result
 from mnist_cnn import networks, pictures
 from mnist_cnn.course import forward
 from tests.pictures.kinds import KINDS, picture

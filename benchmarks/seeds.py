@@ -1,6 +1,6 @@
 """How far the seed, the batch size and the number of images move a short training.
 
-    python benchmarks/seeds.py           about ten minutes on two cores
+    python -m benchmarks.seeds           about ten minutes on two cores
 
 Every run trains the article's network from scratch on the first training images, as chapter 06's
 `fit_some` does, and is measured on the 1,000 images after the first 50,000; the test set has no
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import result
 
+from benchmarks import result
 from mnist_cnn import data, preprocess, runtime
 from mnist_cnn.course import files
 from mnist_cnn.model import build_model

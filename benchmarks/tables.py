@@ -1,6 +1,6 @@
 """The tables of this folder's README and of TEACHING.md, written from the results.
 
-    python benchmarks/tables.py
+    python -m benchmarks.tables
 
 Each table stands between two comments that name its result.
 """

@@ -1,6 +1,6 @@
 """Where t-SNE puts 1,000 test digits, from their pixels and from the network's features.
 
-    python benchmarks/tsne_map.py           half a minute
+    python -m benchmarks.tsne_map           half a minute
 
 t-SNE amplifies the last bit of an addition: another processor, or another number of threads, draws
 another map of the same digits. So the map is drawn once, from the first 1,000 test images and the
@@ -11,11 +11,11 @@ another map of the same digits. So the map is drawn once, from the first 1,000 t
 from pathlib import Path
 
 import numpy as np
-import result
 import sklearn
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from benchmarks import result
 from mnist_cnn import data, networks, preprocess
 
 RESULT = Path(__file__).parents[1] / "notebooks" / "measured" / "tsne.json"
@@ -47,7 +47,7 @@ def main() -> None:
         "784 pixels": place(images.reshape(DIGITS, -1)),
         "800 features": place(features(images)),
     }
-    content = {"made_by": "python benchmarks/tsne_map.py", "scikit-learn": sklearn.__version__}
+    content = {"made_by": "python -m benchmarks.tsne_map", "scikit-learn": sklearn.__version__}
     result.write(RESULT, content | {"places": places})
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,8 @@ def run(network: str, recipe: recipes.Recipe, *, engine: str, seed: int, held_ou
     """
     job = {"network": network, "recipe": vars(recipe), "seed": seed, "held_out": held_out}
     done = subprocess.run(
-        [sys.executable, __file__],
+        [sys.executable, "-m", "benchmarks.worker"],
+        cwd=Path(__file__).parents[1],
         env=os.environ | {"BENCHMARK_ENGINE": engine},
         input=json.dumps(job),
         capture_output=True,

@@ -1,7 +1,6 @@
 """What of the benchmarks does not depend on the clock."""
 
 import dataclasses
-import importlib
 import itertools
 import json
 from pathlib import Path
@@ -9,21 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import ablation, fresh, growth, tables, worker
 from mnist_cnn import model, preprocess, recipes
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
 
 
-@pytest.fixture
-def script(monkeypatch):
-    """Import a benchmark as its own folder sees it."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module
-
-
-def test_two_replicas_take_the_same_steps_as_one(script):
-    one, two = script("fresh").call(script("growth").train_replicas, 3)
+def test_two_replicas_take_the_same_steps_as_one():
+    one, two = fresh.call(growth.train_replicas, 3)
     assert (one["images_a_replica"], two["images_a_replica"]) == ([128], [64, 64])
     assert one["losses"] == pytest.approx(two["losses"], abs=1e-5)
     assert one["losses"][2] < one["losses"][0]
@@ -35,8 +28,8 @@ def digits():
     return random.integers(0, 256, (10, 28, 28), "uint8"), random.integers(0, 10, 10, "uint8")
 
 
-def test_a_stream_gives_the_same_batches_as_memory(script, keras, digits, tmp_path):
-    growth, (images, labels) = script("growth"), digits
+def test_a_stream_gives_the_same_batches_as_memory(keras, digits, tmp_path):
+    images, labels = digits
     growth.write_files(tmp_path, images, labels, times=1)
     stream = growth.batches(growth.file_reader(tmp_path), 10, 4, seed=5)
     assert [len(stream[step][0]) for step in range(len(stream))] == [4, 4, 2]
@@ -49,8 +42,8 @@ def test_a_stream_gives_the_same_batches_as_memory(script, keras, digits, tmp_pa
     assert not np.array_equal(stream.order, order)
 
 
-def test_a_file_ten_times_over_repeats_the_images(script, digits, tmp_path):
-    growth, (images, labels) = script("growth"), digits
+def test_a_file_ten_times_over_repeats_the_images(digits, tmp_path):
+    images, labels = digits
     growth.write_files(tmp_path, images, labels, times=10)
     read_images, read_labels = growth.file_reader(tmp_path)(np.array([97, 3]))
     assert np.array_equal(read_images, images[[7, 3]])
@@ -58,18 +51,18 @@ def test_a_file_ten_times_over_repeats_the_images(script, digits, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measured on Linux only")
-def test_memory_counts_what_is_held(script):
-    before = script("fresh").memory()
+def test_memory_counts_what_is_held():
+    before = fresh.memory()
     held = np.ones(50 * 2**20, "uint8")
-    after = script("fresh").memory()
+    after = fresh.memory()
     del held
     assert 45 <= after.now - before.now <= 55
     assert after.peak >= after.now > after.mapped > 0
 
 
-def test_what_a_call_raises_arrives(script):
+def test_what_a_call_raises_arrives():
     with pytest.raises(ValueError, match="invalid literal"):
-        script("fresh").call(int, "three")
+        fresh.call(int, "three")
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
@@ -79,27 +72,26 @@ def test_a_result_names_its_machine_and_versions(path):
     assert {"keras", "tensorflow", "numpy"} <= set(result["versions"])
 
 
-def test_writing_the_tables_again_changes_nothing(script):
-    tables = script("tables")
+def test_writing_the_tables_again_changes_nothing():
     for path, of_the_page in tables.PAGES.items():
         page = path.read_text(encoding="utf-8")
-        assert tables.written(page, of_the_page) == page, "python benchmarks/tables.py"
+        assert tables.written(page, of_the_page) == page, "python -m benchmarks.tables"
     with pytest.raises(ValueError, match="one place for the table 'contest'"):
         tables.written("no table", tables.TABLES)
 
 
-def test_fast_keeps_its_margin(script):
+def test_fast_keeps_its_margin():
     """The recorded contest of the recipe as it is: ten seeds, a twelfth of the article's time."""
-    rows = {row["name"]: row for row in script("tables").read("fast")["summary"]}
+    rows = {row["name"]: row for row in tables.read("fast")["summary"]}
     article, fast = rows["article"], rows["fast"]
     assert (fast["runs"], fast["epochs"]) == (10, recipes.RECIPES["fast"].epochs)
     assert fast["lowest_accuracy"] >= 0.9930
     assert fast["seconds"] <= article["seconds"] / 12
 
 
-def test_best_is_what_was_asked_for(script):
+def test_best_is_what_was_asked_for():
     """The recorded contest, three seeds: 30 mistakes in 10,000, in thrice the article's time."""
-    rows = {row["name"]: row for row in script("tables").read("compare")["summary"]}
+    rows = {row["name"]: row for row in tables.read("compare")["summary"]}
     article, best = rows["article"], rows["best"]
     assert best["runs"] == 3
     assert best["seconds"] <= 3 * article["seconds"]
@@ -107,8 +99,8 @@ def test_best_is_what_was_asked_for(script):
     assert best["lowest_accuracy"] >= 0.9965
 
 
-def test_the_ablation_goes_from_the_article_to_best(script):
-    names, networks, rows = zip(*script("ablation").steps(), strict=True)
+def test_the_ablation_goes_from_the_article_to_best():
+    names, networks, rows = zip(*ablation.steps(), strict=True)
     assert rows[0] == dataclasses.replace(recipes.Recipe(), epochs=3)
     assert rows[-1] == dataclasses.replace(recipes.RECIPES["best"], epochs=3)
     changed = [
@@ -118,8 +110,7 @@ def test_the_ablation_goes_from_the_article_to_best(script):
     assert len(set(names)) == len(names)
 
 
-def test_the_last_network_of_the_ablation_is_the_better_one(script, keras):
-    worker = script("worker")
+def test_the_last_network_of_the_ablation_is_the_better_one(keras):
     ablated = worker.normalised_network(worker.WIDTHS, hidden=False)
     better = model.build_better_model()
     assert [w.shape for w in ablated.get_weights()] == [w.shape for w in better.get_weights()]

@@ -1,6 +1,6 @@
 """How long each section of a chapter takes: ``benchmarks/lesson_times.md``, for instructors.
 
-    python benchmarks/costs.py                   measures the cells' seconds, about ten minutes
+    python -m benchmarks.costs                   measures the cells' seconds, about ten minutes
     python -m mnist_cnn.course.lesson_times      counts the words, and writes the page
 
 Words are those of the prose, solutions left out.
@@ -23,7 +23,7 @@ HEAD = """# How long each section takes
 
 Prose at 200 words per minute, solutions left out; cells run on two cores of a server. Made by
 
-    python benchmarks/costs.py
+    python -m benchmarks.costs
     python -m mnist_cnn.course.lesson_times
 
 """
