@@ -1,5 +1,6 @@
 """The notebook checker must fail: faults of every kind, each caught at its cell."""
 
+import ast
 import base64
 import importlib.metadata
 import io
@@ -22,7 +23,14 @@ from PIL import Image, ImageDraw, ImageFont
 from mnist_cnn.course import notebooks
 from mnist_cnn.course.check import compare
 from mnist_cnn.course.check.compare import Rules, Tolerance, check_cell, line_distance
-from mnist_cnn.course.faults import RULES, accepts, plant, recorded_cells, wrong_canvases
+from mnist_cnn.course.faults import (
+    CODE_FAULTS,
+    RULES,
+    accepts,
+    plant,
+    recorded_cells,
+    wrong_canvases,
+)
 
 ROOT = Path(__file__).parents[1]
 CHECK = ROOT / "mnist_cnn" / "course" / "check"
@@ -612,6 +620,13 @@ def test_two_notebooks_of_another_course(tmp_path):
     assert 'jupyter execute --inplace "week 1/second.ipynb"' in message
     assert (course / "build" / "failed" / "week 1" / "second.ipynb").exists()
     assert "cells whose outputs may vary: 1" in printed
+
+
+@pytest.mark.parametrize(("chapter", "module", "old", "new"), CODE_FAULTS)
+def test_a_fault_to_plant_fits_the_source(chapter, module, old, new):
+    source = (ROOT / "mnist_cnn" / f"{module}.py").read_text(encoding="utf-8")
+    assert old in source
+    ast.parse(source.replace(old, new))
 
 
 def test_a_fault_in_the_package_is_caught_by_a_notebook(tmp_path):
