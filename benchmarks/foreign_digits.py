@@ -47,7 +47,7 @@ def main() -> None:
     drawn = [Image.fromarray(image.astype("float32")).resize((28, 28)) for image in ink]
     plain = np.stack([np.asarray(image) for image in drawn]).clip(0, 1)[..., np.newaxis]
     careful = np.stack([pictures.digit_from_image(image) for image in ink])
-    photos = [pictures.photograph(image, seed) for seed, image in enumerate(ink[some])]
+    photos = [photograph(image, seed) for seed, image in enumerate(ink[some])]
     photographed = np.stack([pictures.digit_from_image(photo) for photo in photos])
     scores = evaluation.predict_scores(network, careful)
     temperatures = np.arange(0.4, 1.3, 0.05).round(2)
@@ -83,6 +83,37 @@ def main() -> None:
     }
     found = {"network": Path(name).name, "calibration": calibration, "shares": rows}
     result.write(RESULT, found)
+
+
+def photograph(digit: np.ndarray, seed: int) -> np.ndarray:
+    """Render a digit as a photograph might show it: dark ink on unevenly lit, grainy paper.
+
+    Parameters
+    ----------
+    digit : (height, width) array, 0 (background) to 1 (ink)
+    seed : int
+        Decides the size (90 to 260 pixels), the place, the angle (up to 8° either way), the paper,
+        the ink, the light and the noise.
+
+    Returns
+    -------
+    (height, width) uint8, as high as it is wide
+    """
+    random = np.random.default_rng(seed)
+    side = int(random.integers(90, 261))
+    scale = random.uniform(0.45, 0.75) * side / max(digit.shape)
+    drawn = Image.fromarray(np.asarray(digit, "float32"))
+    drawn = drawn.resize([round(n * scale) for n in drawn.size], Image.Resampling.BICUBIC)
+    drawn = drawn.rotate(random.uniform(-8, 8), Image.Resampling.BICUBIC, expand=True)
+    sheet = Image.new("F", (side, side))
+    left, top = (int(random.integers(0, side - n + 1)) for n in drawn.size)
+    sheet.paste(drawn, (left, top))
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    direction, strength = random.uniform(0, 2 * np.pi), random.uniform(10, 40)
+    paper = random.uniform(170, 210) + strength * (x * np.cos(direction) + y * np.sin(direction))
+    grey = paper + (random.uniform(20, 80) - paper) * np.asarray(sheet).clip(0, 1)
+    grey += random.normal(0, random.uniform(2, 8), grey.shape)
+    return grey.round().clip(0, 255).astype("uint8")
 
 
 def load(name: str) -> keras.Model:

@@ -11,6 +11,10 @@ def shift(random: np.random.Generator, images: np.ndarray, limit: int) -> np.nda
     """Move each image by up to `limit` whole pixels along each axis: a window of its padded self.
 
     `images` and what comes back: (n, 28, 28, 1); what moves in from outside is 0.
+
+    See Also
+    --------
+    warp : Parts of pixels, and turned, zoomed and slanted too.
     """
     padded = np.pad(images[..., 0], ((0, 0), (limit, limit), (limit, limit)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))

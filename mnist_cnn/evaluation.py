@@ -11,15 +11,13 @@ if TYPE_CHECKING:
     import keras
 
 
-def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Return the network's ten scores for each image, in larger batches than Keras's 32.
+def predict_scores(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return the network's ten scores for each image, in batches of 500 instead of Keras's 32.
 
     Parameters
     ----------
     model : keras.Model
     images : (n, 28, 28, 1) float32, 0 to 1
-    batch_size : int
-        Images at a time; larger is faster up to a few hundred and takes more memory.
 
     Returns
     -------
@@ -30,7 +28,7 @@ def predict_scores(model: keras.Model, images: np.ndarray, batch_size: int = 500
     ValueError
         If `images` does not have that shape or is not float32.
     """
-    return in_batches(model.predict_on_batch, images, batch_size)
+    return in_batches(model.predict_on_batch, images, 500)
 
 
 def in_batches(

@@ -30,7 +30,7 @@ def check(exercise: str, answer: object) -> None:
     >>> check("03.2", ...)
     03.2: not answered yet. Put your answer in the place of the three dots.
     """
-    _, sentence = _verdict(_find(exercise), answer)
+    _, sentence = _verdict(exercise, answer)
     # Chinese has no spaces to break lines at: it is left to whoever shows it.
     print(textwrap.fill(f"{exercise}: {sentence}", 100, break_long_words=False))
 
@@ -40,18 +40,14 @@ def is_right(exercise: str, answer: object) -> bool:
 
     Parameters, errors: as `check`.
     """
-    return _verdict(_find(exercise), answer)[0]
+    return _verdict(exercise, answer)[0]
 
 
-def _find(exercise: str) -> Exercise:
-    if isinstance(exercise, str) and exercise in EXERCISES:
-        return EXERCISES[exercise]
-    shown = repr(exercise) if isinstance(exercise, str) else type(exercise).__name__
-    raise ValueError(f"exercise must be one of {', '.join(map(repr, EXERCISES))}, not {shown}")
-
-
-def _verdict(exercise: Exercise, answer: object) -> tuple[bool, str]:
+def _verdict(number: str, answer: object) -> tuple[bool, str]:
     """Return whether an answer is right, and the sentence that says so."""
+    if not isinstance(number, str) or number not in EXERCISES:
+        shown = repr(number) if isinstance(number, str) else type(number).__name__
+        raise ValueError(f"exercise must be one of {', '.join(map(repr, EXERCISES))}, not {shown}")
     if answer is ...:
         return False, translated(
             "not answered yet. Put your answer in the place of the three dots."
@@ -60,25 +56,18 @@ def _verdict(exercise: Exercise, answer: object) -> tuple[bool, str]:
         return False, translated(
             "not yet. The answer is None: did the last function return it, or only print it?"
         )
+    exercise = EXERCISES[number]
     right = exercise.right() if callable(exercise.right) else exercise.right
     read = _letter if isinstance(right, str) else _numbers
     try:
         given = read(answer)
     except Exception:  # an object of the student's own may raise anything
         given = None
-    hint = None
-    if given is not None:
-        if _agree(given, right, exercise.tolerance):
-            sentence = translated("correct. {why}").format(why=translated(exercise.why))
-            ranged = translated("(A range counts: each machine's training is a little different.)")
-            return True, f"{sentence} {ranged}" if isinstance(right, Between) else sentence
-        if _is_rounded(given, right):
-            hint = translated("Right as far as it goes. Give more decimals.")
-        for wrong, fitting in () if hint else exercise.hints:
-            if _agree(given, wrong(right) if callable(wrong) else wrong, exercise.tolerance):
-                hint = translated(fitting)
-                break
-    hint = hint or _misfit(given, right, exercise) or translated(exercise.otherwise)
+    if given is not None and _agree(given, right, exercise.tolerance):
+        sentence = translated("correct. {why}").format(why=translated(exercise.why))
+        ranged = translated("(A range counts: each machine's training is a little different.)")
+        return True, f"{sentence} {ranged}" if isinstance(right, Between) else sentence
+    hint = _hint(given, right, exercise)
     return False, translated("not yet. {hint}").format(hint=hint)
 
 
@@ -115,19 +104,23 @@ def _is_rounded(given: str | np.ndarray, right: Any) -> bool:
     return not number.is_integer() and number in [round(float(right), n) for n in (1, 2, 3)]
 
 
-def _misfit(given: Any, right: Any, exercise: Exercise) -> str | None:
-    """Return what is wrong with the form of an answer, if anything is."""
+def _hint(given: Any, right: Any, exercise: Exercise) -> str:
+    """Return what fits a mistake: `given` is what was read, None if nothing could be."""
+    if given is not None:
+        if _is_rounded(given, right):
+            return translated("Right as far as it goes. Give more decimals.")
+        for wrong, hint in exercise.hints:
+            if _agree(given, wrong(right) if callable(wrong) else wrong, exercise.tolerance):
+                return translated(hint)
     if isinstance(right, str):
         letters = sorted([right, *(wrong for wrong, _ in exercise.hints)])
         return translated("Answer with one of the letters {letters}, in quotes.").format(
             letters=", ".join(map(repr, letters))
         )
     shape = () if isinstance(right, Between) else np.shape(right)
-    wanted = (
-        translated("an array of shape {shape}").format(shape=shape)
-        if shape
-        else translated("a single number")
-    )
+    wanted = translated("a single number")
+    if shape:
+        wanted = translated("an array of shape {shape}").format(shape=shape)
     if given is None:
         return translated("The answer should be {wanted}, without quotes.").format(wanted=wanted)
     if given.size > 1 and not shape:
@@ -142,4 +135,4 @@ def _misfit(given: Any, right: Any, exercise: Exercise) -> str | None:
         return translated(
             "Your answer is not finite: look for a division by 0, a logarithm of 0, an overflow."
         )
-    return None
+    return translated(exercise.otherwise)

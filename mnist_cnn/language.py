@@ -1,15 +1,11 @@
 """The language that `check` and the command speak: English, or that of MNIST_CNN_LANGUAGE."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from babel.messages import Catalog, Message
+from babel.messages import Catalog, Message, pofile
 
 FOLDER = Path(__file__).parent / "translations"  # a folder for each language, of gettext files
 VARIABLE = "MNIST_CNN_LANGUAGE"
@@ -57,8 +53,6 @@ def translator(language: str, *files: str) -> Callable[[str], str]:
 
 def read(file: Path) -> Catalog:
     """Return a gettext file's catalogue, an empty one when there is no file."""
-    from babel.messages import Catalog, pofile
-
     if not file.exists():
         return Catalog()
     with file.open("rb") as stream:

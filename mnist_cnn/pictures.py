@@ -57,6 +57,14 @@ def digit_from_image(image: Picture) -> np.ndarray:
     ----------
     LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition",
     Proceedings of the IEEE 86 (1998), section III-A.
+
+    Examples
+    --------
+    >>> page = np.full((200, 300), 255, dtype="uint8")
+    >>> page[40:160, 95:105] = 0  # a 1, black on white
+    >>> rows, _, _ = np.nonzero(digit_from_image(page))
+    >>> int(rows.min()), int(rows.max())
+    (4, 23)
     """
     return _make_input(_find_ink(image))
 
@@ -67,7 +75,7 @@ def digits_from_image(image: Picture) -> tuple[np.ndarray, np.ndarray]:
     Connected ink is one digit. Parts close above each other belong together if they overlap by
     half of the narrower one's width; a part less than half as high as the tallest, such as the
     loose bar of a 5, belongs to the nearest digit if that is near, and else is left out. Digits
-    that touch are not told apart. `line_numbers` says which line a box is in.
+    that touch are not told apart.
 
     Parameters
     ----------
@@ -85,6 +93,19 @@ def digits_from_image(image: Picture) -> tuple[np.ndarray, np.ndarray]:
     ------
     ValueError, OSError
         As `digit_from_image` does.
+
+    See Also
+    --------
+    line_numbers : The line that each digit stands in.
+
+    Examples
+    --------
+    >>> page = np.full((100, 200), 255, dtype="uint8")
+    >>> page[20:80, 50:58] = page[20:80, 140:148] = 0  # two 1s
+    >>> boxes, digits = digits_from_image(page)
+    >>> boxes
+    array([[0.25, 0.2 , 0.29, 0.8 ],
+           [0.7 , 0.2 , 0.74, 0.8 ]])
     """
     ink = _find_ink(image)
     parts, _ = ndimage.label(ink, TOUCHING)
@@ -116,7 +137,6 @@ def line_numbers(boxes: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> import numpy as np
     >>> line_numbers(np.array([[0, 0.6, 0.2, 0.9], [0.3, 0.5, 0.5, 0.8], [0.1, 0.1, 0.3, 0.4]]))
     array([1, 1, 0])
     """
@@ -161,42 +181,10 @@ def probabilities(scores: np.ndarray, temperature: float = TEMPERATURE) -> np.nd
 
     Examples
     --------
-    >>> import numpy as np
     >>> probabilities(np.array([[0.9, 0.1]]), temperature=0.5).round(3)
     array([[0.988, 0.012]])
     """
     return softmax(np.log(np.maximum(scores, 1e-30)) / temperature, axis=1)
-
-
-def photograph(digit: np.ndarray, seed: int) -> np.ndarray:
-    """Render a digit as a photograph might show it: dark ink on unevenly lit, grainy paper.
-
-    Parameters
-    ----------
-    digit : (height, width) array, 0 (background) to 1 (ink)
-    seed : int
-        Decides the size (90 to 260 pixels), the place, the angle (up to 8° either way), the paper,
-        the ink, the light and the noise.
-
-    Returns
-    -------
-    (height, width) uint8, as high as it is wide
-    """
-    random = np.random.default_rng(seed)
-    side = int(random.integers(90, 261))
-    scale = random.uniform(0.45, 0.75) * side / max(digit.shape)
-    drawn = Image.fromarray(np.asarray(digit, "float32"))
-    drawn = drawn.resize([round(n * scale) for n in drawn.size], Image.Resampling.BICUBIC)
-    drawn = drawn.rotate(random.uniform(-8, 8), Image.Resampling.BICUBIC, expand=True)
-    sheet = Image.new("F", (side, side))
-    left, top = (int(random.integers(0, side - n + 1)) for n in drawn.size)
-    sheet.paste(drawn, (left, top))
-    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    direction, strength = random.uniform(0, 2 * np.pi), random.uniform(10, 40)
-    paper = random.uniform(170, 210) + strength * (x * np.cos(direction) + y * np.sin(direction))
-    grey = paper + (random.uniform(20, 80) - paper) * np.asarray(sheet).clip(0, 1)
-    grey += random.normal(0, random.uniform(2, 8), grey.shape)
-    return grey.round().clip(0, 255).astype("uint8")
 
 
 def _otsu_threshold(grey: np.ndarray) -> int:
@@ -217,44 +205,28 @@ def _find_ink(image: Picture) -> np.ndarray:
     """Return how far each pixel of a digit stands out from the paper, and 0 elsewhere."""
     grey = _grey_levels(image)
     if min(grey.shape) < MIN_INK_SIDE:
-        raise ValueError(
-            translated("a digit needs at least {least} pixels along each axis, not {shape}").format(
-                least=MIN_INK_SIDE, shape=grey.shape
-            )
-        )
+        refusal = translated("a digit needs at least {least} pixels along each axis, not {shape}")
+        raise ValueError(refusal.format(least=MIN_INK_SIDE, shape=grey.shape))
     wide, inverse = (_paper(tones, 3 / 4) for tones in (grey, 255 - grey))
     # A narrow window takes a hand's shadow for paper; a shadow leaves half of the light, ink less.
     narrow = _paper(grey, 1 / 10)
     shaded = np.maximum(narrow, np.median(narrow) / 2)
     trials = (grey, wide, 1), (255 - grey, inverse, 1), (grey, shaded, 2 / 3)
-    found = [
-        (trust * _likeness(ink, tones), ink)
-        for tones, paper, trust in trials
-        if (ink := _dark_ink(tones, paper)) is not None
-    ]
+    found = []
+    for tones, paper, trust in trials:
+        ink = _strokes(_without_lines(np.maximum(np.round(paper - tones), 0)))
+        if ink is not None and (ink := _without_surroundings(ink)) is not None:
+            found.append((trust * _likeness(ink, tones), ink))
     if not found:
         raise ValueError(translated("the picture is blank: nothing stands out from its background"))
     _, ink = max(found, key=lambda pair: pair[0])
     if (longest := max(_crop(ink).shape)) < MIN_INK_SIDE:
-        raise ValueError(
-            translated("ink must be at least {least} pixels high or wide, not {longest}").format(
-                least=MIN_INK_SIDE, longest=longest
-            )
-        )
+        refusal = translated("ink must be at least {least} pixels high or wide, not {longest}")
+        raise ValueError(refusal.format(least=MIN_INK_SIDE, longest=longest))
     if (count := ndimage.label(ink, TOUCHING)[1]) > MAX_PARTS:
-        raise ValueError(
-            translated("the picture holds {count} pieces of ink: crop it to the digits").format(
-                count=count
-            )
-        )
+        refusal = translated("the picture holds {count} pieces of ink: crop it to the digits")
+        raise ValueError(refusal.format(count=count))
     return ink
-
-
-def _dark_ink(grey: np.ndarray, paper: np.ndarray) -> np.ndarray | None:
-    """Return what is written if the ink is darker than the paper, or None if nothing is."""
-    ink = np.maximum(np.round(paper - grey), 0)
-    strokes = _strokes(_without_lines(ink))
-    return None if strokes is None else _without_surroundings(strokes)
 
 
 def _paper(grey: np.ndarray, window: float) -> np.ndarray:
@@ -465,9 +437,7 @@ def _make_input(ink: np.ndarray) -> np.ndarray:
     small = _resize(ink, width, height, Image.Resampling.BOX)
     small = small / small.max()
     centre = ndimage.center_of_mass(small)
-    top, left = (
-        min(max(0, round(14 - c)), 28 - side) for c, side in zip(centre, small.shape, strict=True)
-    )
+    top, left = np.clip([round(14 - c) for c in centre], 0, np.subtract(28, small.shape))
     digit = np.zeros((28, 28, 1), "float32")
     digit[top : top + height, left : left + width, 0] = small
     return digit
@@ -493,17 +463,13 @@ def _grey_levels(image: Picture) -> np.ndarray:
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))
             return _read_grey(picture)
     except Image.DecompressionBombError:
-        raise ValueError(
-            translated("{file} has more than {most:,} pixels").format(
-                file=os.fspath(image), most=MAX_PIXELS
-            )
-        ) from None
+        refusal = translated("{file} has more than {most:,} pixels")
+        raise ValueError(refusal.format(file=os.fspath(image), most=MAX_PIXELS)) from None
     except (OSError, SyntaxError, EOFError, struct.error) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise ValueError(
-            translated("{file} is not a readable picture").format(file=os.fspath(image))
-        ) from error
+        refusal = translated("{file} is not a readable picture")
+        raise ValueError(refusal.format(file=os.fspath(image))) from error
 
 
 def _picture_from_array(array: np.ndarray) -> Image.Image:
@@ -512,12 +478,11 @@ def _picture_from_array(array: np.ndarray) -> Image.Image:
             "image must have shape (height, width) or (height, width, 1, 3 or 4), "
             f"not {array.shape}"
         )
-    _check_size(array.shape[:2])
+    _check_size(array.shape[1::-1])
     if array.dtype == bool or np.issubdtype(array.dtype, np.floating):
-        if not (array.min() >= 0 and array.max() <= 1):
-            raise ValueError(
-                f"a float image must be from 0 to 1, not {array.min():g} to {array.max():g}"
-            )
+        low, high = array.min(), array.max()
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"a float image must be from 0 to 1, not {low:g} to {high:g}")
         # In blocks, since the product of a large array would take gigabytes.
         blocks = np.array_split(array, 1 + array.size // 2**20)
         array = np.concatenate([np.round(rows * 255.0).astype("uint8") for rows in blocks])
@@ -528,17 +493,24 @@ def _picture_from_array(array: np.ndarray) -> Image.Image:
 
 def _check_size(size: tuple[int, ...]) -> None:
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        raise ValueError(
-            translated(
-                "the picture must have from 1 to {most:,} pixels, not {width} × {height}"
-            ).format(most=MAX_PIXELS, width=size[0], height=size[1])
+        refusal = translated(
+            "the picture must have from 1 to {most:,} pixels, not {width} × {height}"
         )
+        raise ValueError(refusal.format(most=MAX_PIXELS, width=size[0], height=size[1]))
 
 
 def _read_grey(picture: Image.Image) -> np.ndarray:
     _check_size(picture.size)
-    picture = ImageOps.exif_transpose(_reduce(picture))
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    if picture.mode.startswith("I;16"):
+        picture = picture.convert("I")
+    elif picture.mode in ("1", "P", "PA", "HSV") or "transparency" in picture.info:
+        # The mean of two such levels says nothing.
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    picture = picture.reduce(max(1, max(picture.size) // (2 * MAX_SIDE)))  # before it is copied
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("I", "F"):
         levels = np.asarray(picture, dtype="float32")
         if not np.isfinite(levels).all():
             raise ValueError(translated("grey levels must be finite, not NaN or infinity"))
@@ -553,19 +525,3 @@ def _read_grey(picture: Image.Image) -> np.ndarray:
     picture = picture.convert("RGB").convert("L")
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return np.asarray(picture, dtype="float64")
-
-
-def _reduce(picture: Image.Image) -> Image.Image:
-    """Return the picture with sides of about twice `MAX_SIDE`, before larger ones are copied."""
-    factor = max(picture.size) // (2 * MAX_SIDE)
-    if factor < 2:
-        return picture
-    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    if picture.mode.startswith("I;16"):
-        picture = picture.convert("I")
-    elif picture.mode in ("1", "P", "PA", "HSV") or "transparency" in picture.info:
-        # The mean of two such levels says nothing.
-        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    picture = picture.reduce(factor)
-    picture.getexif()[ExifTags.Base.Orientation] = orientation
-    return picture

@@ -29,23 +29,16 @@ if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
     InlineBackend.instance(parent=shell).figure_formats = {"retina"}
 
 
-def _panels(
-    rows: int, columns: int, size: tuple[float, float], **options: Any
-) -> tuple[Figure, np.ndarray]:
-    """Return a figure of that size in inches and its axes, (rows, columns), without any frame."""
+def _panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -> Figure:
+    """Return a figure of that size in inches with axes without any frame, row after row."""
     figure = Figure(figsize=size)
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for ax in axes.flat:
+    for ax in figure.subplots(rows, columns, squeeze=False, **options).flat:
         ax.axis("off")
-    return figure, axes
+    return figure
 
 
 def digit_grid(
-    images: np.ndarray,
-    titles: Sequence[object] | None = None,
-    *,
-    columns: int = 10,
-    title: str = "",
+    images: np.ndarray, titles: Sequence | None = None, *, columns: int = 10, title: str = ""
 ) -> Figure:
     """Draw images side by side, dark ink on white, row after row.
 
@@ -75,8 +68,8 @@ def digit_grid(
     rows = -(-len(images) // columns)
     side = min(9.5 / columns, 1.9)
     height = (side + (0 if titles is None else 0.25)) * rows + (0.5 if title else 0)
-    figure, axes = _panels(rows, columns, (side * columns, height))
-    for index, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+    figure = _panels(rows, columns, (side * columns, height))
+    for index, (ax, image) in enumerate(zip(figure.axes, images, strict=False)):
         ax.imshow(image, cmap="gray_r")
         if titles is not None:
             ax.set_title(str(titles[index]), fontsize=12 if side < 1.2 else 16)
@@ -96,15 +89,11 @@ def history_panels(history: History, title: str = "Training history") -> Figure:
         Above both panels.
     """
     figure = Figure(figsize=(9.5, 4))
+    epochs = range(1, len(history["loss"]) + 1)
     for ax, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        for key, label, style in (
-            (name, "training", "C0o-"),
-            (f"val_{name}", "validation", "C1s--"),
-        ):
-            if key in history:
-                epochs = range(1, len(history[key]) + 1)
-                ax.plot(epochs, history[key], style, markersize=5, label=label)
+        ax.plot(epochs, history[name], "C0o-", markersize=5, label="training")
         if f"val_{name}" in history:
+            ax.plot(epochs, history[f"val_{name}"], "C1s--", markersize=5, label="validation")
             ax.legend()
         ax.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -159,14 +148,14 @@ def convolution_step(
         "sum → feature map": feature_map,
     }
     ratios = [len(panel) for panel in panels.values()]
-    figure, ((first, *_, last),) = _panels(1, 4, (10.5, 3.6), width_ratios=ratios)
+    figure = _panels(1, 4, (10.5, 3.6), width_ratios=ratios)
     for ax, (title, values) in zip(figure.axes, panels.items(), strict=True):
         limit = 2 * np.abs(values).max()
         ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit)
         for (i, j), value in np.ndenumerate(values):
             ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=13)
         ax.set_title(title)
-    for ax, side in ((first, size), (last, 1)):
+    for ax, side in ((figure.axes[0], size), (figure.axes[-1], 1)):
         frame = Rectangle((column - 0.5, row - 0.5), side, side, fill=False, lw=3, clip_on=False)
         ax.add_patch(frame)
     return figure
@@ -187,7 +176,8 @@ def layer_shapes(network: keras.Model, digit: np.ndarray) -> Figure:
         "Flatten": ("flatten", "0.8"),
         "Dense": ("dense", COLORS[2]),
     }
-    figure, ((ax,),) = _panels(1, 1, (9.5, 3))
+    figure = _panels(1, 1, (9.5, 3))
+    (ax,) = figure.axes
     ax.imshow(digit, extent=(-0.4, 0.4, 0, 0.8))
     ax.add_patch(Rectangle((-0.4, 0), 0.8, 0.8, fill=False))
     labels = [("input", network.input_shape[1:])]
@@ -231,12 +221,7 @@ def one_hot_rows(images: np.ndarray, rows: np.ndarray) -> Figure:
 
 
 def error_gallery(
-    images: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    rows: int = 8,
-    columns: int = 14,
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, *, rows: int, columns: int
 ) -> Figure:
     """Draw misread images in the order given; above each "true→predicted" and the probability.
 
@@ -249,18 +234,20 @@ def error_gallery(
     rows, columns : int
         Places in the figure: its size does not depend on the number of errors. What does not fit
         is left out.
+
+    See Also
+    --------
+    mnist_cnn.evaluation.find_errors : Which images are misread, the most confident mistake first.
     """
     side = max(0.95, 9.1 / columns)
-    figure, axes = _panels(rows, columns, (side * columns, (0.8 * side + 0.55) * rows))
-    for ax, image, label, row in zip(axes.flat, images, labels, probabilities, strict=False):
+    figure = _panels(rows, columns, (side * columns, (0.8 * side + 0.55) * rows))
+    for ax, image, label, row in zip(figure.axes, images, labels, probabilities, strict=False):
         ax.imshow(image, vmin=0, vmax=255)
         ax.set_title(f"{label}→{row.argmax()}\n{row.max():.3f}", fontsize=12)
     return figure
 
 
-def filter_grid(
-    kernels: np.ndarray, numbers: Sequence[int] | np.ndarray, title: str = ""
-) -> Figure:
+def filter_grid(kernels: np.ndarray, numbers: Sequence | np.ndarray, title: str = "") -> Figure:
     """Draw kernels in rows of eight on one scale: orange is positive, purple negative.
 
     Parameters
@@ -299,58 +286,14 @@ def relevance(digits: np.ndarray, maps: Mapping[str, np.ndarray]) -> Figure:
         Titles and maps: orange is positive, purple negative, each on its own scale.
     """
     rows, columns = len(digits), len(maps) + 1
-    figure, axes = _panels(rows, columns, (1.9 * columns, 1.9 * rows + 0.3))
-    for row, digit in zip(axes, digits, strict=True):
-        row[0].imshow(digit, cmap="gray_r")
-    for column, (title, values) in zip(axes.T[1:], maps.items(), strict=True):
+    figure = _panels(rows, columns, (1.9 * columns, 1.9 * rows + 0.3))
+    for ax, digit in zip(figure.axes[::columns], digits, strict=True):
+        ax.imshow(digit, cmap="gray_r")
+    for number, (title, values) in enumerate(maps.items(), start=1):
+        column = figure.axes[number::columns]
         column[0].set_title(title)
         for ax, digit, value in zip(column, digits, values, strict=True):
             limit = 1.3 * np.abs(value).max()
             ax.imshow(value, cmap="PuOr_r", vmin=-limit, vmax=limit)
             ax.contour(digit, [digit.max() / 2], colors="0.4", linewidths=1)
-    return figure
-
-
-def boxed_digits(picture: np.ndarray, boxes: np.ndarray) -> Figure:
-    """Draw a picture with a numbered box around each digit.
-
-    Parameters
-    ----------
-    picture : (height, width) array of uint8, 255 for white
-    boxes : (n, 4) array, 0 to 1
-        As `pictures.digits_from_image` returns them.
-    """
-    height, width = picture.shape
-    figure, ((ax,),) = _panels(1, 1, (8, 8 * height / width + 0.3))
-    ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
-    ax.set_title("A box for each digit, numbered line by line")
-    for number, box in enumerate(boxes * (width, height, width, height), start=1):
-        left, top, right, bottom = box
-        size = right - left, bottom - top
-        ax.add_patch(Rectangle((left, top), *size, fill=False, color=COLORS[1], lw=1.5))
-        ax.text(left, top - 3, str(number), color=COLORS[1])
-    return figure
-
-
-def risk_coverage(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw the share of mistakes among the answers against the share of answers given.
-
-    Parameters
-    ----------
-    curves : mapping of str to (coverage, risk)
-        Two arrays of the same length, 0 to 1, under the name of what was read.
-    """
-    figure = Figure(figsize=(6.5, 4))
-    ax = figure.subplots()
-    for (name, (coverage, risk)), style in zip(curves.items(), ("-", "--", ":"), strict=False):
-        drawn = coverage > 1 / 3  # a share of few answers is noise
-        ax.plot(coverage[drawn], risk[drawn], ls=style, label=name)
-    ax.set(
-        title="Fewer answers, fewer mistakes",
-        xlabel="coverage: share answered",
-        ylabel="risk: share of answers wrong",
-        ylim=(0, None),
-    )
-    ax.grid(alpha=0.3)
-    ax.legend()
     return figure

@@ -3,18 +3,16 @@
 import numpy as np
 
 
-def one_hot(labels: np.ndarray, classes: int = 10) -> np.ndarray:
-    """Turn labels into rows with a single 1: row i of the identity matrix stands for class i.
+def one_hot(labels: np.ndarray) -> np.ndarray:
+    """Turn labels into rows with a single 1: row i of the identity matrix stands for digit i.
 
     Parameters
     ----------
-    labels : (n,) array of integers, 0 to `classes` - 1
-    classes : int
-        Number of classes.
+    labels : (n,) array of integers, 0 to 9
 
     Returns
     -------
-    (n, classes) float32, each row 0 but for a 1 at its label
+    (n, 10) float32, each row 0 but for a 1 at its label
 
     Raises
     ------
@@ -23,20 +21,18 @@ def one_hot(labels: np.ndarray, classes: int = 10) -> np.ndarray:
 
     Examples
     --------
-    >>> one_hot(np.array([2, 0]), classes=3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]], dtype=float32)
+    >>> one_hot(np.array([2, 0]))
+    array([[0., 0., 1., 0., 0., 0., 0., 0., 0., 0.],
+           [1., 0., 0., 0., 0., 0., 0., 0., 0., 0.]], dtype=float32)
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels must be a 1-d array of integers, not {labels.dtype} of shape {labels.shape}"
         )
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(
-            f"labels must be from 0 to {classes - 1}, not from {labels.min()} to {labels.max()}"
-        )
-    return np.eye(classes, dtype="float32")[labels]
+    if labels.size and not (labels.min() >= 0 and labels.max() < 10):
+        raise ValueError(f"labels must be from 0 to 9, not from {labels.min()} to {labels.max()}")
+    return np.eye(10, dtype="float32")[labels]
 
 
 def normalize(images: np.ndarray) -> np.ndarray:

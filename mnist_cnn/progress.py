@@ -27,9 +27,6 @@ def progress_bar() -> keras.callbacks.Callback:
             self.show = _live_line()
             self.started, self.shown, self.done = time.monotonic(), 0.0, 0
 
-        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-            self.epoch = epoch
-
         def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
             self.done += 1
             now = time.monotonic()
@@ -37,13 +34,14 @@ def progress_bar() -> keras.callbacks.Callback:
                 return
             self.shown = now
             epochs, steps = self.params["epochs"], self.params["steps"]
+            epoch = -(-self.done // steps)
             share = self.done / (epochs * steps)
             seconds = now - self.started
-            bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
+            bar = ("█" * round(30 * share)).ljust(30, "░")
             # The first steps also wait for the network to be compiled: they foretell nothing.
             left = f", {seconds / share - seconds:.0f} s to go" if self.done > 20 else ""
             self.show(
-                f"epoch {self.epoch + 1}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
+                f"epoch {epoch}/{epochs} {bar} {share:4.0%} · loss {logs['loss']:.4f} · "
                 f"accuracy {logs['accuracy']:.4f} · {seconds:.0f} s{left}"
             )
 

@@ -23,15 +23,9 @@ class Recipe:
         The curve along which the rate falls after a warm-up.
     label_smoothing : float
         Share of the target (0 to 1) spread evenly over the classes.
-    max_shift : float
-        Each image is moved at random by up to so many pixels along each axis, anew each epoch;
-        whole pixels where nothing but the place is varied.
-    max_rotation : float
-        Each image is turned at random by up to so many degrees, either way.
-    max_zoom : float
-        Each image is zoomed at random by up to this share of its size (0 to below 1).
-    max_shear : float
-        Each image is slanted at random by up to so many pixels to the side for a pixel down.
+    max_shift, max_rotation, max_zoom, max_shear : float
+        How far each image is varied at random, anew each epoch: as `augmentation.random_maps` has
+        them. The shift is in whole pixels where nothing but the place is varied.
     weight_decay : float
         Each step also takes this share (0 to below 1), times the learning rate, off every weight.
     beta_2 : float
@@ -72,19 +66,17 @@ class Recipe:
             raise ValueError(f"batch_size must be an integer above 0, not {self.batch_size!r}")
         if self.decay not in ("cosine", "linear"):
             raise ValueError(f"decay must be 'cosine' or 'linear', not {self.decay!r}")
-        if not 0 <= self.max_shift < 28:
-            raise ValueError(f"max_shift must be from 0 to below 28, not {self.max_shift!r}")
+        if not 0 <= self.max_rotation <= 180:
+            raise ValueError(f"max_rotation must be from 0 to 180, not {self.max_rotation!r}")
+        shares = "warmup", "label_smoothing", "max_zoom", "max_shear", "weight_decay", "beta_2"
+        for name, limit in {"max_shift": 28, **dict.fromkeys(shares, 1)}.items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < limit:
+                raise ValueError(f"{name} must be from 0 to below {limit}, not {value!r}")
         if self.max_shift % 1 and not self.warps:
             raise ValueError(
                 f"max_shift must be an integer where images are only moved, not {self.max_shift!r}"
             )
-        if not 0 <= self.max_rotation <= 180:
-            raise ValueError(f"max_rotation must be from 0 to 180, not {self.max_rotation!r}")
-        shares = "warmup", "label_smoothing", "max_zoom", "max_shear", "weight_decay", "beta_2"
-        for name in shares:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, not {value!r}")
 
     @property
     def warps(self) -> bool:

@@ -206,6 +206,8 @@ def varied_batches(
     >>> x.shape, y.shape
     ((4, 28, 28, 1), (4, 10))
     """
+    names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
+    limits = {name: getattr(recipe, name) for name in names}
     random = np.random.default_rng(seed)
     order = np.empty(0, int)
     while True:
@@ -214,13 +216,8 @@ def varied_batches(
         chosen, order = np.split(order, [recipe.batch_size])
         drawn = images[chosen]
         drawn = preprocess.normalize(drawn) if drawn.dtype == np.uint8 else drawn
-        yield _vary(recipe, drawn, random), targets[chosen]
-
-
-def _vary(recipe: Recipe, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the images, each moved, or also turned, zoomed and slanted."""
-    if not recipe.warps:
-        return augmentation.shift(random, images, int(recipe.max_shift))
-    names = ("max_shift", "max_rotation", "max_zoom", "max_shear")
-    limits = {name: getattr(recipe, name) for name in names}
-    return augmentation.warp(images, augmentation.random_maps(random, len(images), **limits))
+        if recipe.warps:
+            maps = augmentation.random_maps(random, len(drawn), **limits)
+            yield augmentation.warp(drawn, maps), targets[chosen]
+        else:
+            yield augmentation.shift(random, drawn, int(recipe.max_shift)), targets[chosen]

@@ -114,25 +114,6 @@ def test_relevance_draws_each_map_beside_its_digit_with_zero_in_the_middle(mnist
         assert all(sum(ax.images[0].get_clim()) == 0 for ax in row[1:])
 
 
-def test_boxes_are_drawn_where_they_are_and_numbered():
-    boxes = np.array([[0.1, 0.2, 0.3, 0.8], [0.5, 0.0, 1.0, 1.0]])
-    (ax,) = plots.boxed_digits(np.zeros((50, 100), "uint8"), boxes).axes
-    assert [patch.get_bbox().extents.tolist() for patch in ax.patches] == [
-        pytest.approx([10, 10, 30, 40]),
-        pytest.approx([50, 0, 100, 50]),
-    ]
-    assert [text.get_text() for text in ax.texts] == ["1", "2"]
-
-
-def test_risk_coverage_leaves_out_the_noise_of_few_answers():
-    coverage = np.arange(1, 101) / 100
-    (ax,) = plots.risk_coverage({"one": (coverage, coverage / 10)}).axes
-    x, y = ax.lines[0].get_data()
-    assert x.min() == pytest.approx(0.34) and x.max() == 1
-    assert y.tolist() == pytest.approx((x / 10).tolist())
-    assert ax.get_title() and ax.get_xlabel() and ax.get_ylabel()
-
-
 def written(ax):
     """Return the numbers that stand in the cells of a panel, (row, column) to text."""
     return {text.get_position()[::-1]: text.get_text() for text in ax.texts}
