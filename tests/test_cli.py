@@ -130,8 +130,7 @@ def test_predict_does_the_others_after_a_bad_file(run, capsys):
     assert capsys.readouterr().out == f"7.png: 7, probability {probability:.3f}{doubt}\n"
 
 
-def test_predict_reads_several_digits_from_left_to_right(run, capsys):
-    out, _ = run
+def test_predict_reads_several_digits_from_left_to_right(capsys):
     _, (images, _) = data.load_mnist()
     single = []
     for name, image in zip(("a.png", "b.png", "c.png"), images, strict=False):
@@ -139,7 +138,7 @@ def test_predict_reads_several_digits_from_left_to_right(run, capsys):
         single.append(name)
     row = np.concatenate([np.asarray(Image.open(name)) for name in single], axis=1)
     Image.fromarray(row).save("row.png")
-    assert main(["predict", *single, "row.png", "--model", str(out), "--json"]) == 0
+    assert main(["predict", *single, "row.png", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [entry["file"] for entry in found] == [*single, "row.png"]
     *alone, row = [entry["digits"] for entry in found]
@@ -147,7 +146,7 @@ def test_predict_reads_several_digits_from_left_to_right(run, capsys):
     lefts = [digit["box"][0] for digit in row]
     assert lefts[0] < 280 < lefts[1] < 560 < lefts[2] < 840
 
-    assert main(["predict", "row.png", "--model", str(out)]) == 0
+    assert main(["predict", "row.png"]) == 0
     digits = " ".join(str(digit["digit"]) for digit in row)
     lowest = min(digit["probability"] for digit in row)
     printed = capsys.readouterr().out

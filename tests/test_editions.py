@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyterlab import labapp
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mnist_cnn import language
@@ -140,7 +139,7 @@ def strings(value):
 
 def test_lab_opens_a_copy_and_leaves_what_is_in_it(project, monkeypatch):
     calls = []
-    monkeypatch.setattr(labapp, "main", calls.append)
+    monkeypatch.setattr("jupyterlab.labapp.main", calls.append)  # it takes two seconds to load
     monkeypatch.setenv(language.VARIABLE, "en")  # the command sets it; it ends with the test
     assert cli.main(["lab", "mine"]) == 0
     mine = project / "mine" / "01_lesson.ipynb"

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import mnist_cnn
 from mnist_cnn import language
 from mnist_cnn.course import cli, playground, site
 from tests.chromium import needs_chromium, open_page
@@ -51,6 +52,7 @@ def lesson(title, link):
 
 
 FOLD = site.FOLD.format("Solution")
+ONE_MODULE = "``runtime``"  # with all of the lesson package Sphinx takes five seconds more
 
 
 def test_a_solution_is_folded_and_keeps_its_outputs():
@@ -120,8 +122,9 @@ def sphinx():
 
 
 @pytest.fixture
-def small_site(sphinx, tmp_path):
+def small_site(sphinx, tmp_path, monkeypatch):
     """A site of two small chapters, whose project has an address, in the place of an older one."""
+    monkeypatch.setattr(mnist_cnn, "__doc__", ONE_MODULE)
     (tmp_path / "notebooks").mkdir()
     for name, next_one in [("01_one", "02_two.ipynb"), ("02_two", "01_one.ipynb")]:
         nbformat.write(lesson(name, next_one), tmp_path / "notebooks" / f"{name}.ipynb")
@@ -154,6 +157,7 @@ def test_a_small_site(small_site):
     assert "answer = ..." in student and "answer = 42" not in student
     index = (out / "index.html").read_text(encoding="utf-8")
     assert "It is short." in index and "End." not in index
+    assert 'id="mnist_cnn.runtime.set_seed"' in (out / "reference.html").read_text(encoding="utf-8")
     assert not (out / "old.html").exists()
     # Launch buttons come with the repository's address.
     links = set(re.findall(r'href="(https:[^"]*)"', page))
@@ -204,15 +208,28 @@ def broken_links(out):
 
 @pytest.fixture(scope="module")
 def whole(sphinx, tmp_path_factory):
-    """The site of this project in all its languages, and what Sphinx warned of."""
+    """The site of this project in all its languages, and what Sphinx warned of.
+
+    The lesson package's docstrings are English in each language, so one has them all.
+    """
     out = tmp_path_factory.mktemp("site") / "out"
-    return out, site.build(ROOT, out, language.languages())
+    write_source, modules = site.write_source, mnist_cnn.__doc__
+
+    def write(root, chapters, source, language, speaking):
+        patch.setattr(mnist_cnn, "__doc__", modules if language == "en" else ONE_MODULE)
+        write_source(root, chapters, source, language, speaking)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "write_source", write)
+        return out, site.build(ROOT, out, language.languages())
 
 
 def test_the_whole_site_has_no_warning_and_no_broken_link(whole):
     out, warnings = whole
     assert warnings == ""
     assert broken_links(out) == []
+    reference = (out / "reference.html").read_text(encoding="utf-8")
+    assert 'id="mnist_cnn.training.train"' in reference
     page = (out / "notebooks" / f"{CHAPTERS[0].stem}.html").read_text(encoding="utf-8")
     has_address = "Repository" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert ("mybinder" in page, "colab" in page) == (has_address, has_address)

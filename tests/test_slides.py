@@ -151,7 +151,7 @@ def test_another_wheel_than_the_one_meant_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(slides, "ASSETS", tmp_path / "assets")
     monkeypatch.setattr(subprocess, "run", lambda call, check: None)
     (tmp_path / slides.LIBRARIES[0][0]).write_bytes(b"something else")
-    with pytest.raises(RuntimeError, match="is not the file that the slides need"):
+    with pytest.raises(RuntimeError, match="is not the file that is meant"):
         slides.renew(tmp_path)
     assert list((tmp_path / "assets").iterdir()) == []
 

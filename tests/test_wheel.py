@@ -16,6 +16,7 @@ CHAPTERS = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 QUICK = """
 import sys
 from pathlib import Path
+import mnist_cnn
 from mnist_cnn.course import cli, editions, files, kit, site
 
 assert Path(cli.__file__).is_relative_to(sys.argv[1]), "not the wheel's"
@@ -31,7 +32,8 @@ for call in (
 root = files.source_root()
 chapters = files.find_chapters()
 site.write_source(root, chapters, Path("source"))
-editions.chapters_of = lambda folder: chapters[:1]  # with all of them it would take a minute
+editions.chapters_of = lambda folder: chapters[:1]  # with all of them it would take a minute,
+mnist_cnn.__doc__ = "``runtime``"  # and with every module of the lesson package
 site.build(root, Path("site"))
 assert (root / "requirements.lock").exists()  # what a kit downloads; besides, it holds the wheel
 kit._pack(Path("wheels"))

@@ -1,59 +1,67 @@
 """Several processes train one network together, on the loopback device."""
 
 import dataclasses
+import itertools
 import json
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from mnist_cnn import preprocess, recipes, training
-from mnist_cnn.course import workers
-
-# The command on few digits, and without figures, which take longer than the training. Every worker
-# also leaves its weights, beside the folder of results; one that is to be killed waits after two
-# steps.
-COMMAND = """
-import dataclasses, itertools, os, sys, time
-import numpy as np
-from mnist_cnn import data, recipes, training
+from mnist_cnn import data, preprocess, recipes, training
 from mnist_cnn.course import cli, results, workers
 
-few = [(images[:384], labels[:384]) for images, labels in data.load_mnist()]
-data.load_mnist = lambda: few
-recipe = dataclasses.replace(recipes.RECIPES["fast"], batch_size=96, learning_rate=1e-3)
-recipes.RECIPES["fast"] = recipe
-train, batches = workers.train, training.varied_batches
-
-def keeping(*given, **named):
-    network, history = train(*given, **named)
-    np.savez(sys.argv[1] + ".npz", *network.get_weights())
-    return network, history
-
-def two_batches(*given):
-    yield from itertools.islice(batches(*given), 2)
-    print("two steps", flush=True)
-    time.sleep(600)
-
-workers.train = keeping
-results.draw = lambda *given: {}
-if "WAITS" in os.environ:
-    training.varied_batches = two_batches
-sys.exit(cli.main(["train", "--seed", "3", "--out", sys.argv[1]]))
-"""
 FILES = ["history.json", "metrics.json", "model.keras"]
 OLDER = dict.fromkeys(FILES, b"older")
+RECIPE = dataclasses.replace(recipes.RECIPES["fast"], batch_size=96, learning_rate=1e-3)
+
+# Where processes can be forked, TensorFlow is loaded once, in a process that does nothing else.
+WAYS = multiprocessing.get_all_start_methods()
+processes = multiprocessing.get_context("forkserver" if "forkserver" in WAYS else "spawn")
+processes.set_forkserver_preload([__name__, "tensorflow", "keras"])
+
+
+def work(folder, config, two_steps):
+    """Be a worker: the command on few digits, and without figures, which take longer than training.
+
+    It leaves its weights and what it says beside the folder of results. One that is to be killed
+    waits after two steps.
+    """
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{folder}.{name}", os.O_WRONLY | os.O_CREAT), descriptor)
+    os.environ["TF_CONFIG"] = config
+    few = [(images[:384], labels[:384]) for images, labels in data.load_mnist()]
+    data.load_mnist = lambda: few
+    recipes.RECIPES["fast"] = RECIPE
+    results.draw = lambda *given: {}
+    train, batches = workers.train, training.varied_batches
+
+    def keeping(*given, **named):
+        network, history = train(*given, **named)
+        np.savez(f"{folder}.npz", *network.get_weights())
+        return network, history
+
+    def two_batches(*given):
+        yield from itertools.islice(batches(*given), 2)
+        two_steps.set()
+        time.sleep(600)
+
+    workers.train = keeping
+    if two_steps:
+        training.varied_batches = two_batches
+    sys.exit(cli.main(["train", "--seed", "3", "--out", str(folder)]))
 
 
 @pytest.fixture
 def start(tmp_path):
     """Start a worker for each kind of task; return them, and folders that hold an older result."""
-    processes = []
+    started = []
 
-    def start(*kinds, waits=None):
+    def start(*kinds, two_steps=None):
         sockets = [socket.create_server(("localhost", 0)) for _ in kinds]
         cluster = {kind: [] for kind in kinds}
         tasks = []
@@ -63,36 +71,28 @@ def start(tmp_path):
         for one in sockets:
             one.close()
         folders = [tmp_path / str(number) for number in range(len(kinds))]
-        for number, (folder, task) in enumerate(zip(folders, tasks, strict=True)):
+        for folder, task in zip(folders, tasks, strict=True):
             folder.mkdir()
             for name, content in OLDER.items():
                 (folder / name).write_bytes(content)
-            given = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
-            given |= {"WAITS": "yes"} if number == waits else {}
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", COMMAND, str(folder)],
-                    env=os.environ | given,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        return processes, folders
+            config = json.dumps({"cluster": cluster, "task": task})
+            waits = two_steps if folder == folders[-1] else None
+            started.append(processes.Process(target=work, args=(folder, config, waits)))
+            started[-1].start()
+        return started, folders
 
     yield start
-    for process in processes:
+    for process in started:
         process.kill()
-        process.communicate()
+        process.join()
 
 
 @pytest.fixture(scope="module")
 def alone(mnist):
     """The weights and the history that one process comes to."""
-    recipe = dataclasses.replace(recipes.RECIPES["fast"], batch_size=96, learning_rate=1e-3)
     (images, labels), _ = mnist
     x, y = preprocess.prepare(images[:384]), preprocess.one_hot(labels[:384])
-    network, history = training.train(recipe, x, y, seed=3, progress=False)
+    network, history = training.train(RECIPE, x, y, seed=3, progress=False)
     return network.get_weights(), history
 
 
@@ -100,11 +100,15 @@ def found(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def said(folder):
+    return folder.with_suffix(".err").read_text()
+
+
 def test_workers_train_the_network_that_one_process_trains(start, alone):
-    processes, folders = start("chief", "worker", "worker")
-    for process in processes:
-        _, error = process.communicate(timeout=240)
-        assert (process.returncode, error) == (0, "")
+    started, folders = start("chief", "worker", "worker")
+    for process, folder in zip(started, folders, strict=True):
+        process.join(240)
+        assert (process.exitcode, said(folder)) == (0, "")
     first, *others = (np.load(f"{folder}.npz") for folder in folders)
     for other in others:
         assert all(np.array_equal(first[name], other[name]) for name in first.files)
@@ -119,11 +123,13 @@ def test_workers_train_the_network_that_one_process_trains(start, alone):
 
 
 def test_a_killed_worker_ends_the_other_with_one_sentence_and_older_files_stay(start):
-    (chief, worker), folders = start("worker", "worker", waits=1)
-    assert "two steps\n" in worker.stdout
+    two_steps = processes.Event()
+    (chief, worker), folders = start("worker", "worker", two_steps=two_steps)
+    assert two_steps.wait(240)
     worker.kill()
-    _, error = chief.communicate(timeout=60)
-    assert chief.returncode == 2
+    chief.join(60)
+    assert chief.exitcode == 2
+    error = said(folders[0])
     assert error.startswith("mnist-cnn: worker 0 of 2 stops: another worker is gone")
     assert error.count("\n") == 1
     assert all(found(folder) == OLDER for folder in folders)

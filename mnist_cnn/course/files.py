@@ -1,7 +1,10 @@
 """Where files go, and how they are written: whole or not at all."""
 
 import contextlib
+import hashlib
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,3 +86,21 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(folder) / path.name
         yield temporary
         os.replace(temporary, path)
+
+
+def download_wheel(name: str, digest: str, folder: Path) -> Path:
+    """Have pip bring a wheel to a folder, and return its path.
+
+    Raises
+    ------
+    RuntimeError
+        If it is another wheel than that of the SHA-256 `digest`.
+    subprocess.CalledProcessError
+        If pip brings none.
+    """
+    project, version, *_ = name.split("-")
+    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    subprocess.run([*call, "--dest", folder, f"{project}=={version}"], check=True)
+    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        raise RuntimeError(f"{name} is not the file that is meant: its SHA-256 is another")
+    return folder / name

@@ -5,11 +5,8 @@ browser makes them bold. The licence, the SIL Open Font License 1.1, stands in t
 so in each part of it.
 """
 
-import hashlib
 import io
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -19,7 +16,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 from mnist_cnn.course import translations
-from mnist_cnn.course.files import replacing
+from mnist_cnn.course.files import download_wheel, replacing
 from mnist_cnn.language import FOLDER
 
 FILE = Path(__file__).parent / "assets" / "site" / "static" / "noto-sans-sc.woff"
@@ -44,7 +41,7 @@ def _subset(font: Path | io.BytesIO, text: Iterable[str]) -> bytes:
     options.drop_tables += ["BASE", "GPOS", "GSUB", "VORG", "vhea", "vmtx"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=map(ord, text))
-    with TTFont(font, recalcBBoxes=False) as opened, io.BytesIO() as file:
+    with TTFont(font, recalcBBoxes=False, recalcTimestamp=False) as opened, io.BytesIO() as file:
         subsetter.subset(opened)
         opened.flavor = "woff"
         opened.save(file)
@@ -52,22 +49,10 @@ def _subset(font: Path | io.BytesIO, text: Iterable[str]) -> bytes:
 
 
 def renew(wheels: Path) -> None:
-    """Make the file anew from the wheel that carries the whole font; pip brings it to a folder.
-
-    Raises
-    ------
-    RuntimeError
-        If pip brings another wheel than the one meant.
-    subprocess.CalledProcessError
-        If it brings none.
-    """
-    name, version, *_ = WHEEL.split("-")
-    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    subprocess.run([*call, "--dest", wheels, f"{name}=={version}"], check=True)
-    if hashlib.sha256((wheels / WHEEL).read_bytes()).hexdigest() != DIGEST:
-        raise RuntimeError(f"{WHEEL} is not the file that holds the font")
+    """Make the file anew from the wheel that carries the font; errors: as `download_wheel`."""
+    wheel = download_wheel(WHEEL, DIGEST, wheels)
     usual = b"".join(bytes([row, cell]) for row in range(0xB0, 0xF8) for cell in range(0xA1, 0xFF))
-    with zipfile.ZipFile(wheels / WHEEL) as archive:
+    with zipfile.ZipFile(wheel) as archive:
         font = io.BytesIO(archive.read(FONT))
     with replacing(FILE) as temporary:
         temporary.write_bytes(_subset(font, characters().union(usual.decode("gb2312", "ignore"))))

@@ -12,12 +12,10 @@ How a chapter is cut is said in the metadata of its cells, under ``slideshow``:
 
 import base64
 import copy
-import hashlib
+import functools
 import html
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -25,14 +23,15 @@ from pathlib import Path
 
 import matplotlib
 import nbformat
-from nbconvert import SlidesExporter
+from nbconvert import SlidesExporter, TemplateExporter
+from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from pygments.formatters import HtmlFormatter
 
 from mnist_cnn.course import fonts
 from mnist_cnn.course.editions import is_solution, notes_cell
-from mnist_cnn.course.files import replacing
+from mnist_cnn.course.files import download_wheel, replacing
 from mnist_cnn.course.translations import LOCALES, translate
 from mnist_cnn.language import translator
 
@@ -192,14 +191,6 @@ def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
     str
         A page that asks nothing of the network.
     """
-    exporter = SlidesExporter(
-        template_name=ASSETS.name,
-        extra_template_basedirs=[str(ASSETS.parent)],
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        exclude_anchor_links=True,
-        embed_images=True,
-    )
     files = libraries()
     deck = cut(notebook)
     chinese = fonts.part(json.dumps(deck, ensure_ascii=False))
@@ -210,7 +201,9 @@ def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
     # A page's script ends at the first of these, even inside a string of it.
     script = re.sub("<(?=/script|!--)", r"\\x3c", "\n;".join(scripts), flags=re.IGNORECASE)
     title = _title(deck.cells[0].source)
-    page, _ = exporter.from_notebook_node(
+    # SlidesExporter's own method would parse the page again, to look for figures without a text.
+    page, _ = TemplateExporter.from_notebook_node(
+        _exporter(),
         deck,
         {
             "metadata": {"path": str(folder)},
@@ -223,6 +216,22 @@ def export(notebook: NotebookNode, folder: Path, language: str = "en") -> str:
         },
     )
     return page
+
+
+@functools.cache
+def _exporter() -> SlidesExporter:
+    """Return what makes pages; to read its templates takes as long as to make one."""
+    exporter = SlidesExporter(
+        template_name=ASSETS.name,
+        extra_template_basedirs=[str(ASSETS.parent)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+        embed_images=True,
+        optimistic_validation=True,  # once, not after each step
+    )
+    exporter.register_filter("highlight_code", Highlight2HTML(parent=exporter))
+    return exporter
 
 
 def _title(text: str) -> str:
@@ -278,26 +287,13 @@ def write_index(chapters: Iterable[Path], out: Path, language: str = "en") -> Pa
 
 
 def renew(wheels: Path) -> None:
-    """Take the libraries anew from the wheels that carry them; pip brings these into a folder.
-
-    Raises
-    ------
-    RuntimeError
-        If pip brings another wheel than the one meant.
-    subprocess.CalledProcessError
-        If it brings none.
-    """
-    call = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    """Take the libraries anew from the wheels that carry them; errors: as `download_wheel`."""
     with (
         replacing(ASSETS / "libraries.zip") as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
     ):
         for wheel, digest, folder, files in LIBRARIES:
-            name, version, *_ = wheel.split("-")
-            subprocess.run([*call, "--dest", wheels, f"{name}=={version}"], check=True)
-            if hashlib.sha256((wheels / wheel).read_bytes()).hexdigest() != digest:
-                raise RuntimeError(f"{wheel} is not the file that the slides need")
-            with zipfile.ZipFile(wheels / wheel) as source:
+            with zipfile.ZipFile(download_wheel(wheel, digest, wheels)) as source:
                 for file in files:
                     entry = source.getinfo(f"{folder}/{file}")
                     entry.compress_type = zipfile.ZIP_DEFLATED
