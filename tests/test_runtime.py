@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import random
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from mnist_cnn import runtime
-from mnist_cnn.course import files, machine
+from mnist_cnn.course import files, machine, quick_start
 
 
 def run_python(code, **environment):
@@ -47,6 +48,17 @@ def test_the_end_of_an_epoch_waits_for_nothing(keras):
     runtime.load_tensorflow()
     options = tf.data.Dataset.range(2).with_options(tf.data.Options()).options()
     assert options.autotune.enabled is False
+
+
+def test_parallel_test_processes_share_the_processors(monkeypatch):
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that it is as before in the end
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    importlib.reload(quick_start)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "4"
+    assert os.environ["OMP_NUM_THREADS"] == "3"  # the caller's own value wins
 
 
 def test_a_seed_decides_every_source_of_chance(keras):

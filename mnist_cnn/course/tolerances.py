@@ -9,6 +9,7 @@ copies.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,14 @@ import nbformat
 from numpy._core._multiarray_umath import __cpu_features__
 
 from mnist_cnn.course import notebooks
-from mnist_cnn.course.check.compare import SVG, check_cell, normalise, split_numbers
+from mnist_cnn.course.check.compare import (
+    SVG,
+    Tolerance,
+    check_cell,
+    normalise,
+    split_numbers,
+    visible,
+)
 from mnist_cnn.course.faults import RULES, holders
 from mnist_cnn.course.files import replacing
 
@@ -56,14 +64,17 @@ def run_variant(notebook: Path, out: Path) -> None:
 
 def spread(recorded: nbformat.NotebookNode, new: nbformat.NotebookNode) -> tuple[float, float]:
     """Return the greatest absolute and relative move of a number, in texts and vector figures."""
+    varies = Tolerance.from_tags(recorded.metadata.get("tags", [])).varies
     absolute = relative = 0.0
     recorded, new = (nbformat.from_dict({"outputs": normalise(c.outputs)}) for c in (recorded, new))
     for mime in ("text/plain", SVG):
         for (old, key), (out, other) in zip(
             holders(recorded, mime), holders(new, mime), strict=False
         ):
-            numbers = zip(split_numbers(old[key])[1], split_numbers(out[other])[1], strict=False)
-            for a, b in numbers:
+            texts = [visible(old[key]), visible(out[other])]
+            for pattern in varies:
+                texts = [re.sub(pattern, "", text) for text in texts]
+            for a, b in zip(*(split_numbers(text)[1] for text in texts), strict=False):
                 absolute = max(absolute, abs(a - b))
                 relative = max(relative, abs(a - b) / abs(a) if a else 0.0)
     return absolute, relative
