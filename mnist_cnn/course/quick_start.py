@@ -5,7 +5,7 @@ three seconds, and nbformat loads it. No schema of a notebook asks for it: jsons
 it is not installed.
 
 pytest's parallel processes share the processors: each computes on its part of them. With two
-threads each, two processes on two cores wait for each other.
+threads each, two trainings on two cores took a fifth longer.
 """
 
 import os
